@@ -1,0 +1,6 @@
+"""Tocsin's library: one room per stage of the pipeline, from bytes on Kafka to alerts on Kafka.
+
+The rooms, in the order in which data flows through them: ``codec``, ``align``, ``denoise``, ``condition``,
+``infer``, ``detect``, ``significance``, ``publish``; ``kafka`` is the edge to the outside, and ``simulate``
+makes synthetic detectors. What passes between them is defined in :mod:`stream.records`.
+"""

@@ -1,0 +1,68 @@
+"""One error tree.
+
+::
+
+    TocsinError
+    ├── ConfigurationError      a setting, file or option is missing or wrong          (exit code 2)
+    ├── DataError               input that cannot be used
+    │   ├── CodecError          bytes that are not what they claim to be
+    │   ├── SchemaError         a record that does not fit its schema, or an unknown schema
+    │   └── StrainFileError     an archive file that is damaged or is not strain
+    ├── TransportError          Kafka: broker away, topic missing, message refused
+    │   └── DeadlineExceeded    an operation did not end in its time
+    ├── ModelError              a network that is missing, altered or does not fit
+    │   └── ProviderError       the accelerator asked for is not there
+    └── PublishError            an alert could not be made or sent
+
+An error names the thing, the value and the remedy. It is logged once, where it is handled.
+"""
+
+from __future__ import annotations
+
+
+class TocsinError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class ConfigurationError(TocsinError):
+    """A setting, a file or an option is missing or wrong."""
+
+
+class DataError(TocsinError):
+    """Input that cannot be used."""
+
+
+class CodecError(DataError):
+    """Bytes that are not what they claim to be."""
+
+
+class SchemaError(DataError):
+    """A record that does not fit its schema, or a schema that is not known."""
+
+
+class StrainFileError(DataError):
+    """An archive file that is damaged, or that holds no strain."""
+
+
+class TransportError(TocsinError):
+    """Kafka did not do what was asked: broker away, topic missing, message refused."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(TransportError):  # noqa: N818 - the name says what happened
+    """An operation did not end in its time."""
+
+
+class ModelError(TocsinError):
+    """A network that is missing, altered, or does not fit the pipeline."""
+
+
+class ProviderError(ModelError):
+    """The accelerator that was asked for is not there; never replaced silently by the CPU."""
+
+
+class PublishError(TocsinError):
+    """An alert could not be made or sent."""

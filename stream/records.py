@@ -1,0 +1,255 @@
+"""The typed, frozen records that pass between stages.
+
+The way of the data (``../ARCHITECTURE.md``)::
+
+    bytes ─codec→ StrainBlock, WitnessBlock ─align→ Segment ─denoise→ Segment ─condition→ WhitenedSegment
+          ─infer→ Embeddings ─detect→ Peak ─significance→ Candidate ─publish→ alert
+
+Arrays in a record are never written to after it was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntFlag
+
+from stream.timebase import HOP_NS, samples_to_ns
+from stream.types import AnyFloatArray, BoolArray, Float32Array, FloatArray, UIntArray
+
+
+class DataQuality(IntFlag):
+    """Bits of a data-quality word; a set bit is good news (GWOSC's ``simple`` bitmask, same order)."""
+
+    DATA = 1
+    CBC_CAT1 = 2
+    CBC_CAT2 = 4
+    CBC_CAT3 = 8
+    BURST_CAT1 = 16
+    BURST_CAT2 = 32
+    BURST_CAT3 = 64
+
+    @classmethod
+    def all_good(cls) -> DataQuality:
+        """Return a word with every bit set."""
+        return cls(127)
+
+
+@dataclass(frozen=True, slots=True)
+class StrainBlock:
+    """A contiguous stretch of one detector's strain, as it arrived.
+
+    Attributes
+    ----------
+    detector : str
+        ``H1``, ``L1``, ``V1``, ``K1`` or ``I1``.
+    channel : str
+        Name of the channel at the site, for example ``H1:GDS-CALIB_STRAIN``.
+    gps_ns : int
+        Start, on the hop grid of 1/16 s.
+    sample_rate_hz : int
+        4096 or 16384.
+    samples : array of float32 or float64, shape (n,)
+        Dimensionless strain; NaN where the site had none. ``n`` is a whole number of hops.
+    dq_mask : array of uint32, shape (n_hops,)
+        One :class:`DataQuality` word for each hop.
+    sequence : int
+        Counts up by one per block of a producer; a jump says that blocks were lost.
+    sent_ns : int or None
+        When the producer sent it (GPS), or None when unknown.
+    """
+
+    detector: str
+    channel: str
+    gps_ns: int
+    sample_rate_hz: int
+    samples: AnyFloatArray
+    dq_mask: UIntArray
+    sequence: int = 0
+    sent_ns: int | None = None
+
+    @property
+    def duration_ns(self) -> int:
+        """Length in nanoseconds."""
+        return samples_to_ns(len(self.samples), self.sample_rate_hz)
+
+    @property
+    def end_ns(self) -> int:
+        """First nanosecond after the block."""
+        return self.gps_ns + self.duration_ns
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessGroup:
+    """Auxiliary channels of one rate: ``samples`` is float32, shape (n_channels, n_samples)."""
+
+    sample_rate_hz: int
+    channels: tuple[str, ...]
+    samples: Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessBlock:
+    """Witness channels of one detector over the same kind of stretch as a :class:`StrainBlock`."""
+
+    detector: str
+    gps_ns: int
+    duration_ns: int
+    groups: tuple[WitnessGroup, ...]
+    sequence: int = 0
+    sent_ns: int | None = None
+
+    @property
+    def end_ns(self) -> int:
+        """First nanosecond after the block."""
+        return self.gps_ns + self.duration_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalEvent:
+    """An event of another messenger, normalised from a notice; the notice itself is kept in ``raw``.
+
+    Positions are ICRS, in degrees; what a notice does not say is None.
+    """
+
+    event_id: str
+    source: str
+    messenger: str
+    alert_type: str
+    gps_ns: int
+    received_ns: int
+    ra_deg: float | None = None
+    dec_deg: float | None = None
+    error_radius_deg: float | None = None
+    containment: float | None = None
+    far_hz: float | None = None
+    raw: bytes = b""
+    raw_format: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of whole hops of one detector, on the grid, with its gaps marked.
+
+    Attributes
+    ----------
+    gps_ns : int
+        Start, a multiple of ``HOP_NS``.
+    samples : array of float64, shape (n,)
+        Strain; zero where not valid, and nothing may be concluded from those zeros.
+    valid : array of bool, shape (n_hops,)
+        False for a hop that is missing, late, corrupt or vetoed.
+    witnesses : tuple of WitnessGroup
+        Covering the same stretch; empty where there are none.
+    first_arrival_ns, last_arrival_ns : int or None
+        When the data arrived (GPS), for the latency ledger.
+    """
+
+    detector: str
+    gps_ns: int
+    sample_rate_hz: int
+    samples: FloatArray
+    valid: BoolArray
+    witnesses: tuple[WitnessGroup, ...] = ()
+    arrival_ns: int | None = None
+
+    @property
+    def n_hops(self) -> int:
+        """Number of hops of 1/16 s."""
+        return len(self.valid)
+
+    @property
+    def end_ns(self) -> int:
+        """First nanosecond after the segment."""
+        return self.gps_ns + self.n_hops * HOP_NS
+
+
+@dataclass(frozen=True, slots=True)
+class WhitenedSegment:
+    """Whitened strain of one detector at the network's rate: unit variance where valid, zero elsewhere.
+
+    ``samples`` is float32, shape (n_hops * rate / 16,); ``valid`` is bool, shape (n_hops,).
+    """
+
+    detector: str
+    gps_ns: int
+    sample_rate_hz: int
+    samples: Float32Array
+    valid: BoolArray
+
+    @property
+    def n_hops(self) -> int:
+        """Number of hops of 1/16 s."""
+        return len(self.valid)
+
+    @property
+    def end_ns(self) -> int:
+        """First nanosecond after the segment."""
+        return self.gps_ns + self.n_hops * HOP_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What the encoder says of one detector: frames of ``frame_rate_hz``, shape (n_frames, dim), float32."""
+
+    detector: str
+    gps_ns: int
+    frame_rate_hz: int
+    frames: Float32Array
+    valid: BoolArray  # shape (n_frames,)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A local maximum of the ranking statistic that will not be surpassed within the confirmation time.
+
+    ``gps_ns`` is the estimated merger time at the geocentre's accuracy of one frame; ``confirmed_ns`` the end
+    of the data that confirmed it; ``per_detector`` the single-detector statistics at the peak.
+    """
+
+    gps_ns: int
+    statistic: float
+    detectors: tuple[str, ...]
+    per_detector: tuple[tuple[str, float], ...]
+    confirmed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Where a FAR came from: ``shipped`` (with the model) or ``live`` (slides of this run), over how long."""
+
+    source: str
+    duration_s: float
+    detectors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A peak with its significance.
+
+    ``far_hz`` is never below one over the background's duration; ``far_is_limit`` says that it stands at that
+    floor. ``p_astro`` is None until something computes it, and ``p_astro_reason`` says why.
+    """
+
+    peak: Peak
+    far_hz: float
+    far_is_limit: bool
+    background: Background
+    model: str
+    p_astro: float | None = None
+    p_astro_reason: str = "not computed in this version"
+    stages_ns: tuple[tuple[str, int], ...] = field(default=())
+
+    @property
+    def gps_ns(self) -> int:
+        """Estimated merger time."""
+        return self.peak.gps_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A stretch that the search did not hear in one detector, and why."""
+
+    detector: str
+    gps_ns: int
+    end_ns: int
+    reason: str
