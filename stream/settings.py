@@ -1,0 +1,189 @@
+"""Settings: one pydantic model per stage, composed into :class:`Settings`.
+
+Values come from, in falling order of precedence: command-line options, environment variables
+(``TOCSIN_KAFKA__BOOTSTRAP_SERVERS``: prefix, section, two underscores, key), the TOML file, the defaults.
+Unknown keys are refused, secrets are masked, every key has a description: ``tocsin run --print-config`` prints them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(_Section):
+    """How to reach Kafka."""
+
+    bootstrap_servers: str = Field("localhost:9092", description="Comma-separated host:port of the brokers.")
+    group_id: str = Field("tocsin", description="Consumer group of the daemon.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Transport security."
+    )
+    ssl_ca_location: Path | None = Field(None, description="File with the certificate authorities to trust.")
+    ssl_certificate_location: Path | None = Field(None, description="Client certificate (mutual TLS).")
+    ssl_key_location: Path | None = Field(None, description="Key of the client certificate.")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        None, description="SASL mechanism; OAUTHBEARER is GCN's, SCRAM-SHA-512 SCiMMA's."
+    )
+    sasl_username: str | None = Field(None, description="User name for PLAIN and SCRAM.")
+    sasl_password: SecretStr | None = Field(None, description="Password for PLAIN and SCRAM.")
+    oauth_token_url: str | None = Field(None, description="OIDC token endpoint for OAUTHBEARER.")
+    oauth_client_id: str | None = Field(None, description="OIDC client id for OAUTHBEARER.")
+    oauth_client_secret: SecretStr | None = Field(None, description="OIDC client secret for OAUTHBEARER.")
+    oauth_scope: str | None = Field(None, description="OIDC scope for OAUTHBEARER, where the server wants one.")
+    schema_registry_url: str | None = Field(
+        None, description="Confluent Schema Registry; when set, messages carry its framing."
+    )
+    operation_timeout_s: float = Field(30.0, gt=0, description="Deadline of one operation: flush, commit, look-up.")
+
+
+class TopicSettings(_Section):
+    """Names of the topics. The defaults are local and marked as test; public sending is opt-in."""
+
+    strain_prefix: str = Field("strain.", description="Strain of detector D arrives on <prefix>D.")
+    witness_prefix: str = Field("witness.", description="Witness channels of detector D arrive on <prefix>D.")
+    external: str = Field("external.events", description="Normalised events of other messengers.")
+    alerts: str = Field("alerts.gw", description="Alerts: Avro object container, one record.")
+    alerts_json: str = Field("alerts.gw.json", description="The same alerts as GCN-style JSON.")
+    heartbeat: str = Field("status.heartbeat", description="One heartbeat per second of each daemon.")
+
+
+class StrainSettings(_Section):
+    """What strain to listen to."""
+
+    detectors: tuple[str, ...] = Field(("H1", "L1"), min_length=1, max_length=5, description="Detectors to listen to.")
+    codec: Literal["avro", "gwf", "arrow"] = Field("avro", description="Format of the strain topics.")
+    channels: dict[str, str] = Field(
+        default_factory=dict, description="Channel of each detector, where the format carries several (gwf, arrow)."
+    )
+    state_channels: dict[str, str] = Field(
+        default_factory=dict, description="State-vector channel of each detector in GWF frames, if any."
+    )
+    required_dq_bits: int = Field(
+        15, ge=0, le=127, description="Data-quality bits that must all be set: DATA 1, CBC_CAT1 2, CAT2 4, CAT3 8."
+    )
+    witnesses: bool = Field(False, description="Listen to witness topics and denoise with them.")
+
+
+class AlignSettings(_Section):
+    """How long to wait for whom."""
+
+    lateness_s: float = Field(
+        0.25, ge=0, le=10, description="How much later than another detector's a block may come and still be used."
+    )
+    absent_after_s: float = Field(2.0, gt=0, description="After this much silence a detector is no longer waited for.")
+    max_hops: int = Field(16, ge=1, le=1024, description="Longest segment handed on at once, in hops of 1/16 s.")
+
+
+class DenoiseSettings(_Section):
+    """Witness regression."""
+
+    enabled: bool = Field(True, description="Subtract what the witnesses predict, where witnesses are present.")
+    filter_s: float = Field(0.25, gt=0, le=4, description="Length of the causal regression filter.")
+    update_s: float = Field(4.0, gt=0, description="How often the filter is fitted anew.")
+    memory_s: float = Field(64.0, gt=0, description="Memory of the regression's statistics.")
+
+
+class ConditionSettings(_Section):
+    """PSD and whitening."""
+
+    sample_rate_hz: int = Field(2048, description="Rate of the whitened strain.")
+    low_frequency_hz: float = Field(20.0, gt=5, description="Below this the whitening filter falls off.")
+    psd_min_s: float = Field(8.0, ge=4, description="Clean data needed before a PSD is used.")
+    psd_max_s: float = Field(64.0, ge=8, description="Clean data that the rolling median covers.")
+
+
+class InferSettings(_Section):
+    """Where and how the networks run."""
+
+    model: str = Field("first", description="Name of a shipped model, or path of a model folder.")
+    provider: Literal["cpu", "cuda", "tensorrt"] = Field(
+        "cpu", description="Execution provider; it is there or the daemon refuses to start."
+    )
+    threads: int = Field(2, ge=1, description="Threads of one inference on the CPU.")
+    device_id: int = Field(0, ge=0, description="GPU to use.")
+
+
+class DetectSettings(_Section):
+    """Peaks of the ranking statistic."""
+
+    confirm_s: float = Field(0.09, gt=0, le=1, description="A peak stands when nothing higher follows for this long.")
+    dead_time_s: float = Field(1.0, gt=0, description="After a peak, one event is one peak for this long.")
+    min_statistic: float = Field(0.0, description="Peaks below this are not looked at.")
+
+
+class SignificanceSettings(_Section):
+    """Background and thresholds."""
+
+    far_threshold_hz: float = Field(
+        2.0 / 86_400, gt=0, description="Candidates below this FAR become alerts (default: two a day)."
+    )
+    significant_far_hz: float = Field(
+        1.0 / (30 * 86_400) / 7,
+        gt=0,
+        description="Below this the alert is marked significant (1/month over 7 searches).",
+    )
+    slides: int = Field(32, ge=0, description="Live time slides per pair of detectors; 0 keeps the shipped background.")
+    live_window_s: float = Field(86_400.0, gt=0, description="Live background counts this much past data.")
+
+
+class PublishSettings(_Section):
+    """Alerts."""
+
+    outbox: Path = Field(Path("state/outbox"), description="Folder where an alert stands until Kafka has it.")
+    kind: Literal["test", "mock", "production"] = Field(
+        "test", description="Prefix of superevent ids: TS, MS or S. Production is opt-in."
+    )
+    transactional_id: str = Field("tocsin-alerts", description="Kafka transactional id; one per daemon that publishes.")
+    transactions: bool = Field(True, description="Use Kafka transactions (the embedded broker has none).")
+    pipeline: str = Field("Tocsin", description="Name of the pipeline in alerts.")
+
+
+class DaemonSettings(_Section):
+    """The long-running process."""
+
+    state_dir: Path = Field(Path("state"), description="Folder of checkpoints.")
+    checkpoint_s: float = Field(60.0, gt=0, description="How often the state is written.")
+    max_lag_s: float = Field(8.0, gt=0, description="Further behind than this, the daemon skips to now and says so.")
+    http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
+    http_port: int = Field(9464, ge=0, le=65_535, description="Port of the same; 0 takes a free one.")
+    heartbeat_s: float = Field(1.0, gt=0, description="Interval of heartbeats.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log event shown.")
+    log_format: Literal["json", "console"] = Field("json", description="JSON lines, or colours for people.")
+
+
+class Settings(BaseSettings):
+    """All settings of the daemon."""
+
+    model_config = SettingsConfigDict(env_prefix="TOCSIN_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
+    strain: StrainSettings = StrainSettings()
+    align: AlignSettings = AlignSettings()
+    denoise: DenoiseSettings = DenoiseSettings()
+    condition: ConditionSettings = ConditionSettings()
+    infer: InferSettings = InferSettings()
+    detect: DetectSettings = DetectSettings()
+    significance: SignificanceSettings = SignificanceSettings()
+    publish: PublishSettings = PublishSettings()
+    daemon: DaemonSettings = DaemonSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: arguments, environment, TOML file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
