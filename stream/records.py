@@ -189,7 +189,10 @@ class WhitenedSegment:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """What the encoder says of one detector: frames of ``frame_rate_hz``, shape (n_frames, dim), float32."""
+    """What the encoder says of one detector, ``frame_rate_hz`` times a second.
+
+    ``frames`` is float32, shape (n_frames, dim + 1): the embedding, and last the single-detector statistic.
+    """
 
     detector: str
     gps_ns: int
