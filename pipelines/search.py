@@ -1,0 +1,151 @@
+"""The search: the one loop that live, replay, demo, bench and tests all run.
+
+Only the source, the clock and the sink differ. :func:`search` reads as the pipeline does; :class:`Stages` holds
+its rooms, :func:`compose` furnishes them from settings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stream.align import Aligner
+from stream.condition import Conditioner
+from stream.denoise import WitnessRegression
+from stream.detect import Head, HeadStage, PeakFinder
+from stream.infer import EncoderStage, ModelCard, open_model
+from stream.records import AlignedSpan, Candidate, Masked, Peak, StrainBlock, WitnessBlock
+from stream.settings import Settings
+from stream.significance import LiveSlides, Significance, load_shipped
+
+Block = StrainBlock | WitnessBlock
+
+
+class Sink(Protocol):
+    """Where the search's results go."""
+
+    def candidate(self, candidate: Candidate) -> None:
+        """Take a candidate whose FAR is below the threshold; it must return at once."""
+        ...
+
+    def masked(self, masked: Sequence[Masked]) -> None:
+        """Take stretches that were not heard."""
+        ...
+
+
+class Stopwatch:
+    """Seconds spent per stage; what the latency split and the metrics are made from."""
+
+    def __init__(self, observe: Callable[[str, float], None] | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.calls: dict[str, int] = {}
+        self._observe = observe
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time one stage's work."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+            self.calls[stage] = self.calls.get(stage, 0) + 1
+            if self._observe is not None:
+                self._observe(stage, spent)
+
+
+@dataclass(slots=True)
+class Stages:
+    """The rooms of the pipeline, with their state."""
+
+    card: ModelCard
+    align: Aligner
+    denoise: dict[str, WitnessRegression]
+    condition: dict[str, Conditioner]
+    encode: EncoderStage
+    rank: HeadStage
+    peaks: PeakFinder
+    slides: LiveSlides
+    significance: Significance
+    far_threshold_hz: float
+    dead_time_ns: int
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    last_candidate_ns: int = 0
+    absorbed: int = 0
+
+
+def compose(settings: Settings, watch: Stopwatch | None = None) -> Stages:
+    """Furnish the rooms: open and warm up the model, one conditioner and denoiser per detector.
+
+    Raises
+    ------
+    ModelError, ProviderError
+        If the model or the accelerator that was asked for is not there.
+    """
+    card = open_model(settings.infer.model)
+    head = Head(card, settings.infer)
+    encode = EncoderStage(card, settings.infer)
+    encode.warm_up(len(settings.strain.detectors))
+    slides = LiveSlides(head, settings.significance.slides, card.frame_rate_hz)
+    shipped = load_shipped(card.background_file)
+    return Stages(
+        card=card,
+        align=Aligner(settings.align, settings.strain),
+        denoise={d: WitnessRegression(settings.denoise) for d in settings.strain.detectors},
+        condition={d: Conditioner(d, settings.condition) for d in settings.strain.detectors},
+        encode=encode,
+        rank=HeadStage(head),
+        peaks=PeakFinder(settings.detect, card.frame_rate_hz, card.delay_frames),
+        slides=slides,
+        significance=Significance(settings.significance, shipped, slides, card.label),
+        far_threshold_hz=settings.significance.far_threshold_hz,
+        dead_time_ns=round(settings.detect.dead_time_s * 1e9),
+        watch=watch or Stopwatch(),
+    )
+
+
+def search(source: Iterable[Block], stages: Stages, sink: Sink) -> None:
+    """Run the pipeline until the source ends, then let go of what was still held."""
+    for block in source:
+        with stages.watch("align"):
+            spans = stages.align.push(block)
+        for span in spans:
+            step(span, stages, sink)
+    for span in stages.align.flush():
+        step(span, stages, sink)
+
+
+def step(span: AlignedSpan, stages: Stages, sink: Sink) -> None:
+    """Take one aligned span through every stage."""
+    watch = stages.watch
+    if span.masked:
+        sink.masked(span.masked)
+    with watch("denoise"):
+        cleaned = [stages.denoise[s.detector].step(s) for s in span.segments]
+    with watch("condition"):
+        whitened = [stages.condition[s.detector].step(s) for s in cleaned]
+    with watch("infer"):
+        embeddings = stages.encode.step(whitened)
+    with watch("detect"):
+        peaks = stages.peaks.step(stages.rank.step(embeddings))
+    for peak in peaks:
+        with watch("significance"):
+            candidate = stages.significance.assess(peak)
+        if candidate.far_hz <= stages.far_threshold_hz and _is_new(peak, stages):
+            sink.candidate(candidate)
+            stages.slides.exclude(peak.gps_ns)
+    with watch("slides"):
+        stages.slides.add(embeddings)
+
+
+def _is_new(peak: Peak, stages: Stages) -> bool:
+    """One event is one candidate: what follows within the dead time belongs to it."""
+    if peak.gps_ns - stages.last_candidate_ns <= stages.dead_time_ns:
+        stages.absorbed += 1
+        return False
+    stages.last_candidate_ns = peak.gps_ns
+    return True
