@@ -1,0 +1,107 @@
+"""What a search found and did not hear, as a record and as JSON (``replay --report``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stream.records import Candidate, Masked
+from stream.timebase import NS_PER_S, gps_ns_to_iso, ns_to_gps_s
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects a search's output; it is itself a sink of :func:`pipelines.search.search`.
+
+    Attributes
+    ----------
+    candidates : list of (superevent id or None, Candidate)
+    masked : list of Masked
+    duration_s, wall_s : float
+        Length of the data, and how long the search took.
+    """
+
+    candidates: list[tuple[str | None, Candidate]] = field(default_factory=list)
+    masked_stretches: list[Masked] = field(default_factory=list)
+    detectors: tuple[str, ...] = ()
+    model: str = ""
+    duration_s: float = 0.0
+    wall_s: float = 0.0
+    stages_s: dict[str, float] = field(default_factory=dict)
+
+    def candidate(self, candidate: Candidate) -> None:
+        """Take a candidate."""
+        self.candidates.append((None, candidate))
+
+    def masked(self, masked: Sequence[Masked]) -> None:
+        """Take stretches that were not heard, joining those that touch."""
+        for stretch in masked:
+            for k, known in enumerate(self.masked_stretches):
+                same = (known.detector, known.reason) == (stretch.detector, stretch.reason)
+                if same and known.end_ns == stretch.gps_ns:
+                    joined = Masked(known.detector, known.gps_ns, stretch.end_ns, known.reason)
+                    self.masked_stretches[k] = joined
+                    break
+            else:
+                self.masked_stretches.append(stretch)
+
+    @property
+    def x_realtime(self) -> float:
+        """Seconds of data per second of work."""
+        return self.duration_s / self.wall_s if self.wall_s > 0 else 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the report's JSON form; names are stable."""
+        return {
+            "candidates": [candidate_dict(name, c) for name, c in self.candidates],
+            "duration_s": self.duration_s,
+            "wall_s": round(self.wall_s, 3),
+            "x_realtime": round(self.x_realtime, 2),
+            "detectors": list(self.detectors),
+            "model": self.model,
+            "masked": [
+                {
+                    "detector": m.detector,
+                    "gps_start": ns_to_gps_s(m.gps_ns),
+                    "gps_end": ns_to_gps_s(m.end_ns),
+                    "reason": m.reason,
+                }
+                for m in self.masked_stretches
+            ],
+            "masked_s": self.masked_seconds(),
+            "stages_s": {stage: round(s, 4) for stage, s in self.stages_s.items()},
+        }
+
+    def masked_seconds(self) -> dict[str, float]:
+        """Return how long each detector was masked."""
+        total: dict[str, float] = dict.fromkeys(self.detectors, 0.0)
+        for m in self.masked_stretches:
+            total[m.detector] = total.get(m.detector, 0.0) + (m.end_ns - m.gps_ns) / NS_PER_S
+        return total
+
+    def write(self, path: Path) -> None:
+        """Write the JSON form to a file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+
+
+def candidate_dict(superevent_id: str | None, candidate: Candidate) -> dict[str, object]:
+    """Return a candidate's JSON form."""
+    return {
+        "superevent_id": superevent_id,
+        "gps": ns_to_gps_s(candidate.gps_ns),
+        "gps_ns": candidate.gps_ns,
+        "utc": gps_ns_to_iso(candidate.gps_ns),
+        "statistic": candidate.peak.statistic,
+        "far_hz": candidate.far_hz,
+        "far_is_limit": candidate.far_is_limit,
+        "background": {"source": candidate.background.source, "duration_s": candidate.background.duration_s},
+        "detectors": list(candidate.peak.detectors),
+        "per_detector": dict(candidate.peak.per_detector),
+        "p_astro": candidate.p_astro,
+        "p_astro_reason": candidate.p_astro_reason if candidate.p_astro is None else None,
+        "confirmed_after_s": (candidate.peak.confirmed_ns - candidate.gps_ns) / NS_PER_S,
+        "model": candidate.model,
+    }
