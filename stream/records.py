@@ -139,9 +139,9 @@ class Segment:
     valid : array of bool, shape (n_hops,)
         False for a hop that is missing, late, corrupt or vetoed.
     witnesses : tuple of WitnessGroup
-        Covering the same stretch; empty where there are none.
-    first_arrival_ns, last_arrival_ns : int or None
-        When the data arrived (GPS), for the latency ledger.
+        Covering the same stretch; empty where there are none, NaN in a hop whose witnesses had not come in time.
+    arrival_ns : int or None
+        When the last of its data arrived (GPS), for the latency ledger.
     """
 
     detector: str
@@ -256,3 +256,31 @@ class Masked:
     gps_ns: int
     end_ns: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedSpan:
+    """What the aligner hands on at once: one segment per configured detector, all over the same hops.
+
+    Spans are contiguous and never overlap; the one exception, a jump of the whole network's data forward, is
+    stated in ``masked`` with the reason ``skipped``. ``masked`` names each invalid stretch in these hops and
+    why, and older stretches whose data came too late to be used (reason ``late``).
+    """
+
+    segments: tuple[Segment, ...]
+    masked: tuple[Masked, ...] = ()
+
+    @property
+    def gps_ns(self) -> int:
+        """Start of the span."""
+        return self.segments[0].gps_ns
+
+    @property
+    def n_hops(self) -> int:
+        """Number of hops of 1/16 s."""
+        return self.segments[0].n_hops
+
+    @property
+    def end_ns(self) -> int:
+        """First nanosecond after the span."""
+        return self.segments[0].end_ns

@@ -1,0 +1,246 @@
+"""One detector's side of the aligner: check its blocks, keep them in the ring, know how long to wait for it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from stream.align.reasons import (
+    ABSENT,
+    EMPTY,
+    MISSING,
+    NOT_FINITE,
+    NOT_HEARD,
+    RATE_CHANGED,
+    VALID,
+    VETO,
+    WRONG_RATE,
+    Codes,
+)
+from stream.align.ring import NO_ARRIVAL, RING_HOPS, StrainRing, WitnessRing
+from stream.align.stats import DetectorStats, LaneCounters
+from stream.records import StrainBlock, WitnessBlock, WitnessGroup
+from stream.timebase import HOP_NS, HOPS_PER_S
+from stream.types import FloatArray
+
+MAX_BLOCK_HOPS = 8 * HOPS_PER_S
+MAX_RATE_HZ = 65_536
+RATE_SWITCH_HOPS = 8 * HOPS_PER_S
+"""A detector that sends another rate for this long without a break is believed."""
+
+_RECENT_BLOCKS = 64
+
+
+def block_is_sound(block: StrainBlock) -> bool:
+    """Whether a block lies on the hop grid, holds whole hops, and has one quality word for each."""
+    n_hops = len(block.dq_mask)
+    rate_ok = 0 < block.sample_rate_hz <= MAX_RATE_HZ and block.sample_rate_hz % HOPS_PER_S == 0
+    return (
+        rate_ok
+        and block.gps_ns % HOP_NS == 0
+        and 0 < n_hops <= MAX_BLOCK_HOPS
+        and block.samples.ndim == 1
+        and len(block.samples) == n_hops * (block.sample_rate_hz // HOPS_PER_S)
+    )
+
+
+def witness_block_is_sound(block: WitnessBlock) -> bool:
+    """Whether a witness block lies on the hop grid and each group covers all of it."""
+    n_hops, rest = divmod(block.duration_ns, HOP_NS)
+    return (
+        not rest
+        and block.gps_ns % HOP_NS == 0
+        and 0 < n_hops <= MAX_BLOCK_HOPS
+        and len(block.groups) > 0
+        and all(
+            g.sample_rate_hz % HOPS_PER_S == 0
+            and 0 < g.sample_rate_hz <= MAX_RATE_HZ
+            and g.samples.shape == (len(g.channels), n_hops * g.sample_rate_hz // HOPS_PER_S)
+            for g in block.groups
+        )
+    )
+
+
+class Lane:
+    """What the aligner keeps of one detector.
+
+    Parameters
+    ----------
+    detector : str
+        Its name.
+    required_dq_bits : int
+        Bits of the data-quality word that must all be set in a good hop.
+    """
+
+    def __init__(self, detector: str, required_dq_bits: int) -> None:
+        self.detector = detector
+        self.counters = LaneCounters()
+        self.ring: StrainRing | None = None
+        self.newest: int | None = None  # end of the newest block, in hops
+        self.heard_at: int | None = None  # the aligner's count of data hops when it was last heard in time
+        self._required = np.uint32(required_dq_bits)
+        self._lengths: deque[int] = deque(maxlen=_RECENT_BLOCKS)
+        self._sequence: int | None = None
+        self._other_rate = (0, 0, 0)  # rate, end of its last block, hops without a break
+        # Which released hops had data, so that a late copy of one is a duplicate and no loss.
+        self._had_data = np.zeros(RING_HOPS, dtype=np.bool_)
+        self.witness_ring: WitnessRing | None = None
+        self.witness_newest: int | None = None
+        self._witness_lengths: deque[int] = deque(maxlen=_RECENT_BLOCKS)
+
+    @property
+    def longest_block(self) -> int:
+        """Longest of its recent blocks, in hops; 0 before the first."""
+        return max(self._lengths, default=0)
+
+    @property
+    def longest_witness_block(self) -> int:
+        """Longest of its recent witness blocks, in hops; 0 before the first."""
+        return max(self._witness_lengths, default=0)
+
+    def write(self, block: StrainBlock, next_hop: int, arrival_ns: int | None) -> tuple[int, int]:
+        """Take a sound block: what is not released yet into the ring.
+
+        Returns
+        -------
+        late_start, late_stop : int
+            Hops of the block that came too late and are lost; equal when there are none.
+        """
+        start = block.gps_ns // HOP_NS
+        n_hops = len(block.dq_mask)
+        self._lengths.append(n_hops)
+        self._count_sequence(block.sequence)
+        codes = self._codes_after_rate(block, start, next_hop)
+        fresh = max(0, min(n_hops, next_hop - start))
+        lost = self._lost(start, fresh, next_hop)
+        if fresh < n_hops:
+            assert self.ring is not None
+            # A block of another rate has no samples that fit; its codes say so and none are looked at.
+            shape = (n_hops, self.ring.hop) if codes[0] != WRONG_RATE else (n_hops, 1)
+            samples = block.samples.reshape(shape) if codes[0] != WRONG_RATE else np.zeros(shape)
+            arrival = NO_ARRIVAL if arrival_ns is None else arrival_ns
+            written = self.ring.write(start + fresh, samples[fresh:], codes[fresh:], arrival)
+            older = self.newest is not None and start < self.newest
+            self.counters.repaired += int(written.new > 0 and older)
+            self.counters.duplicates += int(written.new == 0)
+            self.counters.different_duplicates += int(written.different > 0)
+        elif lost[0] == lost[1]:
+            self.counters.duplicates += 1
+        self.newest = max(start + n_hops, self.newest or 0)
+        return lost
+
+    def _lost(self, start: int, fresh: int, next_hop: int) -> tuple[int, int]:
+        """Stretch of the block's first ``fresh`` hops, all released, that had been released without data."""
+        if not fresh:
+            return start, start
+        hops = np.arange(start, start + fresh)
+        known = self._had_data[hops % RING_HOPS] & (hops >= next_hop - RING_HOPS)
+        lost = hops[~known]
+        if not len(lost):
+            return start, start
+        self.counters.dropped_late += 1
+        self.counters.late_hops += len(lost)
+        return int(lost[0]), int(lost[-1]) + 1
+
+    def _count_sequence(self, sequence: int) -> None:
+        if self._sequence is not None and sequence != self._sequence + 1 and (sequence or self._sequence):
+            self.counters.sequence_jumps += 1
+        self._sequence = sequence
+
+    def _codes_after_rate(self, block: StrainBlock, start: int, next_hop: int) -> Codes:
+        """Codes of a block's hops; the lane takes up a new rate when it has lasted."""
+        rate = block.sample_rate_hz
+        if self.ring is None:
+            self.ring = StrainRing(rate)
+        if rate != self.ring.rate_hz:
+            other, end, hops = self._other_rate
+            n_hops = len(block.dq_mask)
+            hops = hops + n_hops if (other, end) == (rate, start) else n_hops
+            self._other_rate = (rate, start + n_hops, hops)
+            if hops < RATE_SWITCH_HOPS:
+                self.counters.refused["wrong rate"] += 1
+                return np.full(n_hops, WRONG_RATE, dtype=np.uint8)
+            self._switch_rate(rate, next_hop)
+        self._other_rate = (0, 0, 0)
+        return self._codes(block)
+
+    def _switch_rate(self, rate_hz: int, next_hop: int) -> None:
+        """Take up a new rate; what was held at the old one is no longer of use."""
+        assert self.ring is not None
+        held = self.ring.pending_codes(next_hop, next_hop + RING_HOPS)
+        held[held == VALID] = RATE_CHANGED
+        self.ring = StrainRing(rate_hz)
+        self.counters.rate_changes += 1
+        self.ring.write(next_hop, np.zeros((RING_HOPS, 1)), held, NO_ARRIVAL)
+
+    def _codes(self, block: StrainBlock) -> Codes:
+        codes = np.full(len(block.dq_mask), VALID, dtype=np.uint8)
+        finite = np.isfinite(block.samples.reshape(len(codes), -1)).all(axis=1)
+        codes[~finite] = NOT_FINITE
+        failed = self._required & ~block.dq_mask.astype(np.uint32)
+        codes[failed != 0] = (VETO + failed[failed != 0]).astype(np.uint8)
+        return codes
+
+    def take(self, start: int, stop: int, empty_code: int, rate_hz: int) -> tuple[FloatArray, Codes, int]:
+        """Release hops: samples, codes and latest arrival; ``rate_hz`` stands in where none was ever heard."""
+        if self.ring is None:
+            n_hops = stop - start
+            samples = np.zeros(n_hops * (rate_hz // HOPS_PER_S))
+            return samples, np.full(n_hops, empty_code, dtype=np.uint8), NO_ARRIVAL
+        samples, codes, arrival = self.ring.take(start, stop)
+        self._had_data[np.arange(start, stop) % RING_HOPS] = codes != EMPTY
+        codes[codes == EMPTY] = empty_code
+        return samples, codes, arrival
+
+    def empty_code(self, present: bool) -> int:
+        """Why a hop of which nothing came is not valid."""
+        if self.newest is None:
+            return NOT_HEARD
+        return MISSING if present else ABSENT
+
+    def write_witness(self, block: WitnessBlock, next_hop: int) -> None:
+        """Keep the part of a sound witness block that is not released yet."""
+        start, n_hops = block.gps_ns // HOP_NS, block.duration_ns // HOP_NS
+        self.counters.witness_blocks += 1
+        if self.witness_ring is None or not self.witness_ring.fits(block):
+            self.witness_ring = WitnessRing(block.groups)
+        self._witness_lengths.append(n_hops)
+        self.witness_newest = max(start + n_hops, self.witness_newest or 0)
+        fresh = max(0, next_hop - start)
+        self.counters.late_witness_blocks += int(fresh > 0)
+        if fresh < n_hops:
+            self.witness_ring.write(start, fresh, block.groups, n_hops)
+
+    def take_witness(self, start: int, stop: int) -> tuple[WitnessGroup, ...]:
+        """Release the witnesses of hops, empty where there are none."""
+        return self.witness_ring.take(start, stop) if self.witness_ring is not None else ()
+
+    def forget(self) -> None:
+        """Drop everything held, as when the timeline moves elsewhere."""
+        if self.ring is not None:
+            self.ring.clear()
+        if self.witness_ring is not None:
+            self.witness_ring.take(0, RING_HOPS)
+        self._had_data[:] = False
+
+    def stats(self, present: bool) -> DetectorStats:
+        """Return a snapshot of the counters."""
+        c = self.counters
+        return DetectorStats(
+            detector=self.detector,
+            present=present,
+            newest_ns=None if self.newest is None else self.newest * HOP_NS,
+            sample_rate_hz=None if self.ring is None else self.ring.rate_hz,
+            blocks=c.blocks,
+            duplicates=c.duplicates,
+            different_duplicates=c.different_duplicates,
+            repaired=c.repaired,
+            dropped_late=c.dropped_late,
+            late_hops=c.late_hops,
+            sequence_jumps=c.sequence_jumps,
+            rate_changes=c.rate_changes,
+            witness_blocks=c.witness_blocks,
+            late_witness_blocks=c.late_witness_blocks,
+            refused=tuple(sorted(c.refused.items())),
+        )
