@@ -89,6 +89,12 @@ class DenoiseSettings(_Section):
     filter_s: float = Field(0.25, gt=0, le=4, description="Length of the causal regression filter.")
     update_s: float = Field(4.0, gt=0, description="How often the filter is fitted anew.")
     memory_s: float = Field(64.0, gt=0, description="Memory of the regression's statistics.")
+    bilinear: tuple[tuple[str, str], ...] = Field(
+        (),
+        description="Pairs of channel-name patterns (with * and ?): the products of the first's channels with the "
+        "second's become regressors, for example the mains monitor with each slow alignment signal.",
+    )
+    max_regressors: int = Field(24, ge=1, le=64, description="Most regressors of one detector; the first ones count.")
 
 
 class ConditionSettings(_Section):

@@ -80,6 +80,7 @@ class Lane:
         self.newest: int | None = None  # end of the newest block, in hops
         self.heard_at: int | None = None  # the aligner's count of data hops when it was last heard in time
         self._required = np.uint32(required_dq_bits)
+        self.longest_block = 0  # of its recent blocks, in hops
         self._lengths: deque[int] = deque(maxlen=_RECENT_BLOCKS)
         self._sequence: int | None = None
         self._other_rate = (0, 0, 0)  # rate, end of its last block, hops without a break
@@ -87,17 +88,8 @@ class Lane:
         self._had_data = np.zeros(RING_HOPS, dtype=np.bool_)
         self.witness_ring: WitnessRing | None = None
         self.witness_newest: int | None = None
+        self.longest_witness_block = 0
         self._witness_lengths: deque[int] = deque(maxlen=_RECENT_BLOCKS)
-
-    @property
-    def longest_block(self) -> int:
-        """Longest of its recent blocks, in hops; 0 before the first."""
-        return max(self._lengths, default=0)
-
-    @property
-    def longest_witness_block(self) -> int:
-        """Longest of its recent witness blocks, in hops; 0 before the first."""
-        return max(self._witness_lengths, default=0)
 
     def write(self, block: StrainBlock, next_hop: int, arrival_ns: int | None) -> tuple[int, int]:
         """Take a sound block: what is not released yet into the ring.
@@ -110,6 +102,7 @@ class Lane:
         start = block.gps_ns // HOP_NS
         n_hops = len(block.dq_mask)
         self._lengths.append(n_hops)
+        self.longest_block = max(self._lengths)
         self._count_sequence(block.sequence)
         codes = self._codes_after_rate(block, start, next_hop)
         fresh = max(0, min(n_hops, next_hop - start))
@@ -206,6 +199,7 @@ class Lane:
         if self.witness_ring is None or not self.witness_ring.fits(block):
             self.witness_ring = WitnessRing(block.groups)
         self._witness_lengths.append(n_hops)
+        self.longest_witness_block = max(self._witness_lengths)
         self.witness_newest = max(start + n_hops, self.witness_newest or 0)
         fresh = max(0, next_hop - start)
         self.counters.late_witness_blocks += int(fresh > 0)
