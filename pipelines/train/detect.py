@@ -22,6 +22,7 @@ from pipelines.train.ingredients import IngredientsConfig, bank_templates, load_
 from pipelines.train.loss import TARGET_DELAY_FRAMES, detection_loss
 from pipelines.train.network import Detector, NetworkConfig
 from pipelines.train.sampler import FRAME_SAMPLES, Batch, Mixture, Sampler
+from stream.types import FloatArray
 
 log = structlog.get_logger()
 N_FRAMES = 128
@@ -112,17 +113,18 @@ def train(config: TrainConfig, sizes: NetworkConfig, ingredients: IngredientsCon
         optimizer.step()
         sums += float(loss.detach()), report["found"], report["rang"]
         if (step + 1) % config.report_steps == 0:
-            loss_mean, found, rang = sums / config.report_steps
-            log.info(
-                "train_step", step=step + 1, loss=round(float(loss_mean), 4), found=round(float(found), 4), rang=round(float(rang), 4),
-                elapsed_s=round(time.monotonic() - started),
-            )  # fmt: skip
+            log.info("train_step", step=step + 1, **_progress(sums / config.report_steps, started))
             sums[:] = 0
         if (step + 1) % config.checkpoint_steps == 0 or step + 1 == config.steps:
             torch.save(
                 {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, checkpoint
             )
     return network
+
+
+def _progress(means: FloatArray, started: float) -> dict[str, float]:
+    loss, found, rang = (round(float(m), 4) for m in means)
+    return {"loss": loss, "found": found, "rang": rang, "elapsed_s": round(time.monotonic() - started)}
 
 
 def main() -> None:

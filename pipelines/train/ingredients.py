@@ -152,7 +152,8 @@ def bank_templates(count: int, length: int) -> Float32Array:
     """Return whitened templates to start the bank from.
 
     Equal masses without spin, chirp masses evenly in logarithm from 5 to 75 solar masses, whitened as one
-    of three typical noises would be; cosine and sine phases made orthonormal, so that noise gives each modulus the same scale.
+    of three typical noises would be; cosine and sine phases are made orthonormal, so that noise gives each modulus
+    the same scale.
     Shape (2 * count, length): cosines, then sines; the merger stands 24 samples (47 ms) before the end.
     """
     chains = [chain_response(condition_noise(psd(name), 72, 1, "H1")[1]) for name in ("aLIGO_O4", "aLIGO_O3", "AdV_O3")]

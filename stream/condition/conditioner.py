@@ -74,6 +74,12 @@ class Conditioner:
         """Return the present PSD of strain, per hertz, 1 Hz apart; the front end's response is included."""
         return self._psd.estimate() / 1e42
 
+    @property
+    def taps(self) -> FloatArray:
+        """The whitening filter in force, for strain times ``STRAIN_SCALE``."""
+        assert self._fir is not None
+        return self._fir.taps
+
     def state(self) -> ConditionerState:
         """Return what a checkpoint keeps."""
         return ConditionerState(self.detector, self._psd.state())

@@ -60,6 +60,11 @@ class FrontEnd:
         self._clean_hops = 0
 
     @property
+    def sections(self) -> FloatArray:
+        """The filters as second-order sections."""
+        return self._sos
+
+    @property
     def clean_hops(self) -> int:
         """Hops of unbroken valid input so far."""
         return self._clean_hops
