@@ -15,9 +15,9 @@ from typing import Protocol
 from stream.align import Aligner
 from stream.condition import Conditioner
 from stream.denoise import WitnessRegression
-from stream.detect import Head, HeadStage, PeakFinder
+from stream.detect import Head, HeadStage, PeakFinder, Ranked
 from stream.infer import EncoderStage, ModelCard, open_model
-from stream.records import AlignedSpan, Candidate, Masked, Peak, StrainBlock, WitnessBlock
+from stream.records import AlignedSpan, Candidate, Masked, Peak, StrainBlock, WhitenedSegment, WitnessBlock
 from stream.settings import Settings
 from stream.significance import LiveSlides, Significance, load_shipped
 
@@ -34,6 +34,10 @@ class Sink(Protocol):
     def masked(self, masked: Sequence[Masked]) -> None:
         """Take stretches that were not heard."""
         ...
+
+
+Tap = Callable[[Sequence[WhitenedSegment], Ranked], None]
+"""Sees what passes by, for pictures and metrics: whitened strain and the ranking statistic of a span."""
 
 
 class Stopwatch:
@@ -74,6 +78,7 @@ class Stages:
     far_threshold_hz: float
     dead_time_ns: int
     watch: Stopwatch = field(default_factory=Stopwatch)
+    tap: Tap | None = None
     last_candidate_ns: int = 0
     absorbed: int = 0
 
@@ -131,7 +136,10 @@ def step(span: AlignedSpan, stages: Stages, sink: Sink) -> None:
     with watch("infer"):
         embeddings = stages.encode.step(whitened)
     with watch("detect"):
-        peaks = stages.peaks.step(stages.rank.step(embeddings))
+        ranked = stages.rank.step(embeddings)
+        peaks = stages.peaks.step(ranked)
+    if stages.tap is not None:
+        stages.tap(whitened, ranked)
     for peak in peaks:
         with watch("significance"):
             candidate = stages.significance.assess(peak)
