@@ -56,7 +56,8 @@ def load(name: str, version: str | None = None) -> dict[str, Any]:
     SchemaError
         If there is no such schema or version.
     """
-    parsed: dict[str, Any] = parse_schema(json.loads(source(name, version)))
+    parsed = parse_schema(json.loads(source(name, version)))
+    assert isinstance(parsed, dict), "every schema of ours is one record"
     return parsed
 
 

@@ -128,7 +128,7 @@ class ExternalEvent:
 
 @dataclass(frozen=True, slots=True)
 class DetectorStatus:
-    """How one detector's stream is: GPS end of the newest strain used (None before the first), and whether it is masked."""
+    """How one detector's stream is: GPS end of the newest strain used (None before the first), and if it is masked."""
 
     detector: str
     last_sample_ns: int | None
