@@ -33,7 +33,7 @@ class TrainConfig:
     """How long and how fast."""
 
     seed: int = 20150914
-    steps: int = 8000
+    steps: int = 4000
     batch: int = 64
     learning_rate: float = 2e-3
     warm_up_steps: int = 200
@@ -90,7 +90,6 @@ def train(config: TrainConfig, sizes: NetworkConfig, ingredients: IngredientsCon
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     network = Detector(sizes)
-    sampler = make_sampler(network, ingredients, out, config.seed)
     network.encoder.bank.weight.data = torch.from_numpy(bank_templates(sizes.templates, sizes.template_samples))[
         :, None
     ]
@@ -102,6 +101,8 @@ def train(config: TrainConfig, sizes: NetworkConfig, ingredients: IngredientsCon
         network.load_state_dict(kept["network"])
         optimizer.load_state_dict(kept["optimizer"])
         first = int(kept["step"])
+    # A resumed run goes on to new draws instead of repeating the first ones.
+    sampler = make_sampler(network, ingredients, out, config.seed + first)
     started, sums = time.monotonic(), np.zeros(3)
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
