@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from stream.codec.quality import words_per_hop
 from stream.codec.rules import MAX_BLOCK_HOPS, check_rate
 from stream.errors import SchemaError, StrainFileError
 from stream.records import DataQuality, StrainBlock
@@ -150,21 +151,6 @@ def detector_in_name(path: Path, channel: str = "") -> str:
         if found := _DETECTOR_IN_NAME.search(text):
             return found[1]
     raise StrainFileError(f"{path.name}: tells no detector; name it as in H1-<start>-<duration>{path.suffix}")
-
-
-def words_per_hop(words: UIntArray, rate_hz: Fraction, hops: int) -> UIntArray | None:
-    """Return one word per hop of a series at 1 … 16 Hz or a multiple of 16 Hz; None where it is too short.
-
-    Of several words in one hop only the bits that all of them have remain.
-    """
-    if rate_hz <= HOPS_PER_S:
-        repeat = HOPS_PER_S / rate_hz
-        expanded = np.repeat(words, int(repeat)) if repeat.denominator == 1 else words[:0]
-    else:
-        per_hop = rate_hz / HOPS_PER_S
-        whole = len(words) // int(per_hop) * int(per_hop) if per_hop.denominator == 1 else 0
-        expanded = np.bitwise_and.reduce(words[:whole].reshape(-1, int(per_hop)), axis=1)
-    return expanded[:hops].astype(np.uint32) if len(expanded) >= hops else None
 
 
 def _words_per_hop(path: Path, dq: tuple[Fraction, UIntArray] | None, hops: int) -> UIntArray:

@@ -23,18 +23,15 @@ import lalframe.frread
 import numpy as np
 
 from stream.codec.files import StrainFile, blocks, detector_in_name, make_strain_file
+from stream.codec.quality import quality_of_state
 from stream.codec.rules import MAX_BLOCK_HOPS, check_strain_block
 from stream.errors import CodecError, StrainFileError
-from stream.records import DataQuality, StrainBlock
+from stream.records import StrainBlock
 from stream.timebase import HOPS_PER_S, NS_PER_S
-from stream.types import UIntArray
 
 _MIN_SIZE = 40 + 4
 _BIT_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _CRC_CHUNK = 1 << 24
-# Of a site's state vector, by the convention of GDS-CALIB_STATE_VECTOR and DQ_ANALYSIS_STATE_VECTOR.
-_STATE_STRAIN_OK = 1
-_STATE_OBSERVING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +145,7 @@ def _read_checked(path: Path, label: Path, channels: GwfChannels, detector: str)
     if state_name is not None:
         state = _series(stream, state_name, start_s, duration_s)
         words = state.data.data.astype(np.int64).astype(np.uint32)
-        dq = (1 / Fraction(state.deltaT), words if state_name.endswith("DQMASK") else _quality(words))
+        dq = (1 / Fraction(state.deltaT), words if state_name.endswith("DQMASK") else quality_of_state(words))
     return make_strain_file(
         label,
         detector=detector_in_name(label, strain_name),
@@ -200,14 +197,6 @@ def _choose(names: list[str], wanted: str | None, ending: str, detector: str, la
     if len(found) > 1:
         raise StrainFileError(f"{label.name}: several channels end in {ending}; name one of {', '.join(found)}")
     return found[0] if found else None
-
-
-def _quality(state: UIntArray) -> UIntArray:
-    """Return data-quality words of a state vector: DATA where the strain is good, every bit where it also observes."""
-    good = (state & _STATE_STRAIN_OK) != 0
-    observing = good & ((state & _STATE_OBSERVING) != 0)
-    words = np.where(good, np.uint32(DataQuality.DATA), np.uint32(0))
-    return np.where(observing, np.uint32(DataQuality.all_good()), words).astype(np.uint32)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def decode(name: str, payload: bytes) -> dict[str, Any]:
     """
     if payload[:2] != MARKER or len(payload) < HEADER_SIZE:
         raise CodecError(f"{_describe(payload)}: expected an Avro single object of schema {name}; {_remedy(payload)}")
-    found = _by_fingerprint().get(payload[2:HEADER_SIZE])
+    found = known_fingerprints().get(payload[2:HEADER_SIZE])
     if found is None:
         raise SchemaError(
             f"unknown schema fingerprint {payload[2:HEADER_SIZE].hex()}: expected {name} "
@@ -83,7 +83,8 @@ def read_body(name: str, writer: dict[str, Any], body: bytes) -> dict[str, Any]:
 
 
 @cache
-def _by_fingerprint() -> dict[bytes, tuple[str, str]]:
+def known_fingerprints() -> dict[bytes, tuple[str, str]]:
+    """Return name and version of every schema of this package, by its fingerprint."""
     return {
         schemas.fingerprint_of(name, version): (name, version)
         for name in schemas.names()

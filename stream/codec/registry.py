@@ -1,0 +1,137 @@
+"""Confluent Schema Registry framing, on both sides, when a registry URL is set.
+
+A framed message is a zero byte, the schema's id in the registry (big-endian, 4 bytes), the record. Framing is put around
+and taken off the single objects of :mod:`stream.codec.single_object`, so that nothing else knows of it. Alerts are
+object containers, carry their schema themselves, and are never framed.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import httpx
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from fastavro import parse_schema
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+import schemas
+from stream.codec import single_object
+from stream.errors import CodecError, SchemaError, TransportError
+
+_FRAME = struct.Struct(">bI")
+
+
+class SchemaRegistry:
+    """A Schema Registry, asked once per schema.
+
+    Parameters
+    ----------
+    url : str
+        Base URL; several, separated by commas, are tried in turn. Credentials may stand in it.
+    timeout_s : float
+        Longest wait for one answer.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
+        self._url = httpx.URL(url.split(",", maxsplit=1)[0]).host or url
+        self._client = SchemaRegistryClient({"url": url, "timeout": timeout_s, "max.retries": 2})
+        self._writers: dict[int, dict[str, Any]] = {}
+        self._fingerprints: dict[int, bytes] = {}
+        self._ids: dict[tuple[str, bytes], int] = {}
+
+    def frame(self, topic: str, message: bytes) -> bytes:
+        """Return a single object as a framed message for ``topic``; its schema is registered as ``<topic>-value``.
+
+        Raises
+        ------
+        CodecError
+            If the message is no single object of ours.
+        SchemaError
+            If the registry refuses the schema, for example as incompatible with what the subject holds.
+        TransportError
+            If the registry does not answer.
+        """
+        if message[:2] != single_object.MARKER:
+            raise CodecError("only single objects are framed: encode the record first")
+        mark = message[2 : single_object.HEADER_SIZE]
+        if (topic, mark) not in self._ids:
+            self._ids[topic, mark] = self._register(f"{topic}-value", mark)
+        return _FRAME.pack(0, self._ids[topic, mark]) + message[single_object.HEADER_SIZE :]
+
+    def unframe(self, name: str, payload: bytes) -> bytes:
+        """Return a framed message as a single object of schema ``name``; a single object passes as it is.
+
+        A version that only the registry knows is resolved to our newest one, as Avro's rules allow.
+
+        Raises
+        ------
+        CodecError
+            If the payload is neither, or its record is damaged.
+        SchemaError
+            If the registry does not know the id, or knows it as another schema.
+        TransportError
+            If the registry does not answer.
+        """
+        if payload[:2] == single_object.MARKER:
+            return payload
+        if len(payload) < _FRAME.size or payload[0] != single_object.REGISTRY_MAGIC:
+            raise CodecError(
+                f"{len(payload)} bytes that start with {payload[:4].hex() or 'nothing'}: expected Schema Registry framing; "
+                f"set kafka.schema_registry_url at the producer too"
+            )
+        schema_id = _FRAME.unpack_from(payload)[1]
+        if schema_id not in self._writers:
+            self._fetch(schema_id)
+        mark, body = self._fingerprints[schema_id], payload[_FRAME.size :]
+        if mark in single_object.known_fingerprints():
+            return single_object.MARKER + mark + body
+        return self._resolve(name, schema_id, body)
+
+    def _resolve(self, name: str, schema_id: int, body: bytes) -> bytes:
+        writer, ours = self._writers[schema_id], schemas.load(name)
+        if writer.get("name") != ours["name"]:
+            raise SchemaError(
+                f"schema {schema_id} of the registry is {writer.get('name')!r}: expected {ours['name']!r}"
+            )
+        return single_object.encode(name, single_object.read_body(name, writer, body))
+
+    def _register(self, subject: str, mark: bytes) -> int:
+        found = single_object.known_fingerprints().get(mark)
+        if found is None:
+            raise CodecError(f"unknown schema fingerprint {mark.hex()}: only schemas of this package are registered")
+        try:
+            return int(self._client.register_schema(subject, Schema(schemas.source(*found), "AVRO")))
+        except SchemaRegistryError as error:
+            raise SchemaError(
+                f"registry {self._url} refuses schema {found[0]} {found[1]} for {subject} ({error.error_message}): "
+                f"look at the subject's compatibility mode, or use another topic"
+            ) from error
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            raise self._away(error) from error
+
+    def _fetch(self, schema_id: int) -> None:
+        try:
+            text = self._client.get_schema(schema_id).schema_str
+        except SchemaRegistryError as error:
+            raise SchemaError(
+                f"registry {self._url} has no schema {schema_id} ({error.error_message}): "
+                f"is the producer's registry another one?"
+            ) from error
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            raise self._away(error) from error
+        try:
+            source = json.loads(text or "")
+            parsed = parse_schema(source)
+            mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(source), "CRC-64-AVRO"))
+        except single_object.MALFORMED as error:
+            raise SchemaError(f"schema {schema_id} of registry {self._url} is no Avro schema: {error}") from error
+        self._writers[schema_id] = parsed if isinstance(parsed, dict) else {}
+        self._fingerprints[schema_id] = mark
+
+    def _away(self, error: Exception) -> TransportError:
+        return TransportError(
+            f"registry {self._url} does not answer ({error!r}): check kafka.schema_registry_url", retry_after_s=1.0
+        )
