@@ -25,6 +25,7 @@ WORSE = "cleaned worse than raw"
 ACTIVE = ""
 
 _PRODUCT_TAPS_S = 1 / 16  # a product lives near a line: few taps give its gain and phase
+_MAX_TAPS = 1024  # in all: the solution costs their cube, here some 0.1 s on one core; more channels get fewer taps
 _HIGH_PASS_HZ = 10.0
 _FILTER_START_HOPS = 4  # of the regressors' own filters, beyond the taps
 _STRAIN_START_HOPS = HOPS_PER_S  # of the high-pass that holds the seismic wall down
@@ -67,6 +68,9 @@ class Engine:
         n = self.bank.n_regressors
         linear = max(1, round(settings.filter_s * rate))
         product = min(linear, round(_PRODUCT_TAPS_S * rate))
+        if self.bank.n_linear:
+            room = _MAX_TAPS - product * (n - self.bank.n_linear)
+            linear = max(product, min(linear, room // self.bank.n_linear))
         self._taps = (linear,) * self.bank.n_linear + (product,) * (n - self.bank.n_linear)
         self._update_hops = max(FADE_HOPS, round(settings.update_s * HOPS_PER_S / FADE_HOPS) * FADE_HOPS)
         self._settle_hops = _FILTER_START_HOPS - (-linear // self._hop)
