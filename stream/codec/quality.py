@@ -1,7 +1,8 @@
 """Data-quality words, one per hop, of the series that sites and archives send.
 
-Sources: GWOSC's ``simple`` mask at 1 Hz; a site's state vector (``GDS-CALIB_STATE_VECTOR``, ``DQ_ANALYSIS_STATE_VECTOR``)
-at 16 Hz or more, whose bit 0 says that the strain is good and bit 1 that the detector observes.
+Sources: GWOSC's ``simple`` mask at 1 Hz; a site's state vector, as ``GDS-CALIB_STATE_VECTOR`` or
+``DQ_ANALYSIS_STATE_VECTOR``, at 16 Hz or more, whose bit 0 says that the strain is good and bit 1
+that the detector observes.
 """
 
 from __future__ import annotations

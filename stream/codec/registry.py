@@ -1,8 +1,8 @@
 """Confluent Schema Registry framing, on both sides, when a registry URL is set.
 
-A framed message is a zero byte, the schema's id in the registry (big-endian, 4 bytes), the record. Framing is put around
-and taken off the single objects of :mod:`stream.codec.single_object`, so that nothing else knows of it. Alerts are
-object containers, carry their schema themselves, and are never framed.
+A framed message is a zero byte, the schema's id in the registry (big-endian, 4 bytes), the record. Framing is put
+around and taken off the single objects of :mod:`stream.codec.single_object`, so that nothing else knows of it.
+Alerts are object containers, carry their schema themselves, and are never framed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import struct
 from typing import Any
 
-import httpx
+import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro import parse_schema
@@ -36,7 +36,7 @@ class SchemaRegistry:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
-        self._url = httpx.URL(url.split(",", maxsplit=1)[0]).host or url
+        self._url = httpx2.URL(url.split(",", maxsplit=1)[0]).host or url
         self._client = SchemaRegistryClient({"url": url, "timeout": timeout_s, "max.retries": 2})
         self._writers: dict[int, dict[str, Any]] = {}
         self._fingerprints: dict[int, bytes] = {}
@@ -79,8 +79,8 @@ class SchemaRegistry:
             return payload
         if len(payload) < _FRAME.size or payload[0] != single_object.REGISTRY_MAGIC:
             raise CodecError(
-                f"{len(payload)} bytes that start with {payload[:4].hex() or 'nothing'}: expected Schema Registry framing; "
-                f"set kafka.schema_registry_url at the producer too"
+                f"{len(payload)} bytes that start with {payload[:4].hex() or 'nothing'}: expected Schema Registry "
+                f"framing; set kafka.schema_registry_url at the producer too"
             )
         schema_id = _FRAME.unpack_from(payload)[1]
         if schema_id not in self._writers:
@@ -109,7 +109,7 @@ class SchemaRegistry:
                 f"registry {self._url} refuses schema {found[0]} {found[1]} for {subject} ({error.error_message}): "
                 f"look at the subject's compatibility mode, or use another topic"
             ) from error
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx2.HTTPError, OSError, ValueError) as error:
             raise self._away(error) from error
 
     def _fetch(self, schema_id: int) -> None:
@@ -120,7 +120,7 @@ class SchemaRegistry:
                 f"registry {self._url} has no schema {schema_id} ({error.error_message}): "
                 f"is the producer's registry another one?"
             ) from error
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx2.HTTPError, OSError, ValueError) as error:
             raise self._away(error) from error
         try:
             source = json.loads(text or "")
