@@ -22,6 +22,10 @@ from stream.records import DataQuality, StrainBlock
 from stream.timebase import HOPS_PER_S, samples_per_hop
 from stream.types import AnyFloatArray, UIntArray
 
+# All that pyarrow, and the reading of its columns, raise on bytes that are not as they should be.
+_MALFORMED = (
+    pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, AttributeError,
+)  # fmt: skip
 _TIME = "time"
 _MASK_SUFFIX = "DQMASK"
 # The cadence of Arrakis, assumed for a column that states no rate.
@@ -50,7 +54,7 @@ def decode_arrow(payload: bytes, *, detector: str, channels: ArrowChannels | Non
     try:
         with pa.ipc.open_stream(payload) as reader:
             return [part for batch in reader for block in _blocks_of(batch, detector, wanted) for part in split(block)]
-    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
+    except _MALFORMED as error:
         raise CodecError(f"{len(payload)} bytes are no sound Arrow stream ({error}): check strain.codec") from error
 
 
