@@ -56,7 +56,8 @@ def load(name: str, version: str | None = None) -> dict[str, Any]:
     SchemaError
         If there is no such schema or version.
     """
-    parsed = parse_schema(json.loads(source(name, version)))
+    # fastavro orders keys by their hash, which differs from process to process, and writes them so into containers.
+    parsed = _sorted(parse_schema(json.loads(source(name, version))))
     assert isinstance(parsed, dict), "every schema of ours is one record"
     return parsed
 
@@ -71,6 +72,12 @@ def fingerprint_of(name: str, version: str | None = None) -> bytes:
 def example(name: str, version: str) -> bytes:
     """Return the example message of a version, exactly as it is on the wire."""
     return (_folder(name, version) / "example.avro").read_bytes()
+
+
+def _sorted(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _sorted(schema[key]) for key in sorted(schema)}
+    return [_sorted(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _version_dirs(folder: Traversable) -> list[tuple[str, Traversable]]:

@@ -60,7 +60,7 @@ def decode_alert(payload: bytes) -> dict[str, Any]:
         if not _WRITERS.fullmatch(name):
             raise SchemaError(f"container of {name[:64]!r}: expected igwn.alerts.Alert; read it from an alert topic")
         records = list(reader(BytesIO(payload), reader_schema=schemas.load("alert")))
-    except (*MALFORMED, zlib.error, RecursionError, AttributeError) as error:
+    except (*MALFORMED, zlib.error, RecursionError) as error:
         raise CodecError(f"{len(payload)} bytes are no sound alert container: {error!r}; get it again") from error
     if len(records) != 1 or not isinstance(records[0], dict):
         raise CodecError(f"container holds {len(records)} records: an alert message holds one")

@@ -21,7 +21,10 @@ MARKER = b"\xc3\x01"
 HEADER_SIZE = 10
 REGISTRY_MAGIC = 0
 # All that fastavro raises on bytes that do not follow the schema.
-MALFORMED = (EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError, StopIteration, struct.error)
+MALFORMED = (
+    EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError, StopIteration,
+    struct.error,
+)  # fmt: skip
 
 
 def encode(name: str, record: Mapping[str, Any]) -> bytes:
