@@ -1,0 +1,163 @@
+"""Producers: idempotent, and transactional where the broker has transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import confluent_kafka
+import structlog
+
+from stream.errors import TransportError
+from stream.kafka import config
+from stream.kafka.deadline import Deadline
+from stream.kafka.watch import BrokerWatch
+from stream.settings import KafkaSettings
+
+log = structlog.get_logger()
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Producer:
+    """Send messages; what could not be delivered is raised at the next call.
+
+    Parameters
+    ----------
+    settings : KafkaSettings
+    extra : dict, optional
+        More librdkafka settings.
+    """
+
+    def __init__(self, settings: KafkaSettings, extra: dict[str, Any] | None = None) -> None:
+        self._timeout_s = settings.operation_timeout_s
+        self._failure: str | None = None
+        self._watch = BrokerWatch("producer")
+        self._producer = confluent_kafka.Producer(
+            config.producer(settings) | {"error_cb": self._watch} | (extra or {}),
+        )
+
+    @property
+    def errors(self) -> int:
+        """Broker errors so far."""
+        return self._watch.errors
+
+    def send(self, topic: str, key: str | bytes, value: bytes, headers: Headers = ()) -> None:
+        """Hand a message to the client's queue, waiting for room if it is full.
+
+        Raises
+        ------
+        TransportError
+            If an earlier message could not be delivered.
+        DeadlineExceeded
+            If the queue stayed full.
+        """
+        self._raise_failure()
+        deadline = Deadline(self._timeout_s, f"sending to {topic}")
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=list(headers), on_delivery=self._delivered)
+                break
+            except BufferError:
+                deadline.check()
+                self._producer.poll(0.01)
+            except confluent_kafka.KafkaException as error:
+                raise TransportError(f"topic {topic} refused a message of {len(value)} bytes: {error}") from error
+        self._producer.poll(0)
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until everything was acknowledged.
+
+        Raises
+        ------
+        DeadlineExceeded
+            If the broker did not acknowledge in time; what was not sent stays in the queue.
+        """
+        deadline = Deadline(timeout_s if timeout_s is not None else self._timeout_s, "flushing the producer")
+        while self._producer.flush(min(0.5, deadline.left_s)):
+            deadline.check()
+        self._raise_failure()
+
+    def close(self) -> None:
+        """Flush what can be flushed within the time-out, and say what could not."""
+        left = self._producer.flush(self._timeout_s)
+        if left:
+            log.error("producer_closed_unflushed", messages=left)
+
+    def _delivered(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
+        if error is not None:
+            self._failure = f"topic {message.topic()}: a message was not delivered: {error.str()}"
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise TransportError(failure, retry_after_s=1.0)
+
+
+class TransactionalProducer(Producer):
+    """A producer whose messages appear together or not at all.
+
+    Without ``transactions`` (the embedded broker does not enforce them) the same calls send and flush.
+
+    Parameters
+    ----------
+    settings : KafkaSettings
+    transactional_id : str
+        One per publishing daemon: a second one with the same id fences the first.
+    transactions : bool
+    """
+
+    def __init__(self, settings: KafkaSettings, transactional_id: str, transactions: bool = True) -> None:
+        self._transactions = transactions
+        timeouts = {"transaction.timeout.ms": 60_000, "message.timeout.ms": 30_000}
+        extra = {"transactional.id": transactional_id, **timeouts} if transactions else {}
+        super().__init__(settings, extra)
+        if transactions:
+            self._try("init_transactions", self._timeout_s)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Send what is sent inside as one; any error aborts it.
+
+        Raises
+        ------
+        TransportError
+            If the transaction could not be committed: nothing of it will be read. ``retry_after_s`` is None when
+            another producer has taken over the transactional id (fenced): do not retry.
+        """
+        if self._transactions:
+            self._try("begin_transaction")
+        try:
+            yield
+            if self._transactions:
+                self._try("commit_transaction", self._timeout_s)
+                self._raise_failure()
+            else:
+                self.flush()
+        except BaseException:
+            self._abort()
+            raise
+
+    def _abort(self) -> None:
+        if not self._transactions:
+            self._producer.purge()
+            self._producer.poll(0)
+            self._failure = None
+            return
+        try:
+            self._producer.abort_transaction(self._timeout_s)
+        except confluent_kafka.KafkaException as error:
+            log.warning("transaction_not_aborted", error=str(error))
+        self._failure = None
+
+    def _try(self, call: str, *arguments: float) -> None:
+        try:
+            getattr(self._producer, call)(*arguments)
+        except confluent_kafka.KafkaException as exception:
+            error = exception.args[0]
+            fatal = error.fatal() or error.code() == confluent_kafka.KafkaError._FENCED
+            raise TransportError(
+                f"{call} failed: {error.str()}"
+                + (" (another producer has this publish.transactional_id: stop one of them)" if fatal else ""),
+                retry_after_s=None if fatal else 0.5,
+            ) from exception
