@@ -13,6 +13,8 @@ from io import BytesIO
 from typing import Any
 
 from fastavro import schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
+from fastavro.schema import SchemaParseException, UnknownType
 
 import schemas
 from stream.errors import CodecError, SchemaError
@@ -23,7 +25,7 @@ REGISTRY_MAGIC = 0
 # All that fastavro raises on bytes that do not follow the schema.
 MALFORMED = (
     EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError, StopIteration,
-    struct.error,
+    struct.error, SchemaParseException, SchemaResolutionError, UnknownType,
 )  # fmt: skip
 
 

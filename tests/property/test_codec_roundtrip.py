@@ -1,0 +1,200 @@
+"""Codec properties: what goes in comes out, and no bytes whatever raise anything but a data error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stream.codec.alert import decode_alert, encode_alert
+from stream.codec.arrow import decode_arrow, encode_arrow
+from stream.codec.avro import (
+    decode_external,
+    decode_heartbeat,
+    decode_strain,
+    decode_witness,
+    encode_external,
+    encode_heartbeat,
+    encode_strain,
+    encode_witness,
+)
+from stream.codec.gwf import decode_gwf, encode_gwf
+from stream.errors import CodecError, SchemaError
+from stream.records import DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
+from stream.timebase import HOP_NS, samples_per_hop
+
+DETECTORS = st.sampled_from(["H1", "L1", "V1", "K1", "I1"])
+GPS_NS = st.integers(0, 2**60 // HOP_NS).map(lambda hop: hop * HOP_NS)
+LONGS = st.integers(-(2**63), 2**63 - 1)
+DOUBLES = st.none() | st.floats(allow_nan=False)
+RATES = st.sampled_from([16, 256, 4096])
+
+
+@st.composite
+def strain_blocks(draw: st.DrawFn) -> StrainBlock:
+    detector, rate_hz, hops = draw(DETECTORS), draw(RATES), draw(st.integers(1, 8))
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    return StrainBlock(
+        detector=detector,
+        channel=f"{detector}:{draw(st.sampled_from(['GDS-CALIB_STRAIN', 'Hrec_hoft_STRAIN']))}",
+        gps_ns=draw(GPS_NS),
+        sample_rate_hz=rate_hz,
+        samples=draw(hnp.arrays(dtype, hops * samples_per_hop(rate_hz))),
+        dq_mask=draw(hnp.arrays(np.uint32, hops)),
+        sequence=draw(LONGS),
+        sent_ns=draw(st.none() | LONGS),
+    )
+
+
+@st.composite
+def witness_blocks(draw: st.DrawFn) -> WitnessBlock:
+    hops = draw(st.integers(1, 4))
+    groups = []
+    for rate_hz in draw(st.lists(st.sampled_from([16, 64, 512]), max_size=3)):
+        names = tuple(draw(st.lists(st.text(max_size=20), max_size=3)))
+        shape = (len(names), hops * samples_per_hop(rate_hz))
+        groups.append(WitnessGroup(rate_hz, names, draw(hnp.arrays(np.float32, shape))))
+    return WitnessBlock(
+        draw(DETECTORS), draw(GPS_NS), hops * HOP_NS, tuple(groups), draw(LONGS), draw(st.none() | LONGS)
+    )
+
+
+EXTERNALS = st.builds(
+    ExternalEvent,
+    event_id=st.text(),
+    source=st.text(),
+    messenger=st.text(),
+    alert_type=st.text(),
+    gps_ns=LONGS,
+    received_ns=LONGS,
+    ra_deg=DOUBLES,
+    dec_deg=DOUBLES,
+    error_radius_deg=DOUBLES,
+    containment=DOUBLES,
+    far_hz=DOUBLES,
+    raw=st.binary(),
+    raw_format=st.text(),
+)
+HEARTBEATS = st.builds(
+    Heartbeat,
+    daemon_id=st.text(),
+    gps_ns=LONGS,
+    state=st.text(),
+    detectors=st.lists(st.builds(DetectorStatus, st.text(), st.none() | LONGS, st.booleans()), max_size=5).map(tuple),
+    latency_p50_s=DOUBLES,
+    latency_p99_s=DOUBLES,
+    lag_s=st.floats(allow_nan=False),
+    skipped_s=st.floats(allow_nan=False),
+    version=st.text(),
+    model=st.text(),
+)
+
+
+def assert_same_strain(expected: StrainBlock, actual: StrainBlock) -> None:
+    """Fail unless two blocks are equal, samples and words bit for bit."""
+    assert actual.samples.dtype == expected.samples.dtype
+    assert actual.samples.tobytes() == expected.samples.tobytes()
+    assert actual.dq_mask.tolist() == expected.dq_mask.tolist()
+    for name in ("detector", "channel", "gps_ns", "sample_rate_hz", "sequence", "sent_ns"):
+        assert getattr(actual, name) == getattr(expected, name)
+
+
+@given(strain_blocks())
+def test_strain_round_trip_is_exact(block: StrainBlock) -> None:
+    assert_same_strain(block, decode_strain(encode_strain(block)))
+
+
+def test_comparison_of_strain_can_fail() -> None:
+    block = StrainBlock("H1", "H1:STRAIN", 0, 16, np.zeros(1), np.zeros(1, np.uint32))
+    other = StrainBlock("H1", "H1:STRAIN", 0, 16, np.full(1, -0.0), np.zeros(1, np.uint32))
+    with pytest.raises(AssertionError):
+        assert_same_strain(block, other)
+
+
+@given(witness_blocks())
+def test_witness_round_trip_is_exact(block: WitnessBlock) -> None:
+    actual = decode_witness(encode_witness(block))
+    assert (actual.detector, actual.gps_ns, actual.duration_ns) == (block.detector, block.gps_ns, block.duration_ns)
+    assert (actual.sequence, actual.sent_ns) == (block.sequence, block.sent_ns)
+    assert [g.channels for g in actual.groups] == [g.channels for g in block.groups]
+    assert [g.sample_rate_hz for g in actual.groups] == [g.sample_rate_hz for g in block.groups]
+    assert [g.samples.tobytes() for g in actual.groups] == [g.samples.tobytes() for g in block.groups]
+    assert [g.samples.shape for g in actual.groups] == [g.samples.shape for g in block.groups]
+
+
+@given(EXTERNALS)
+def test_external_event_round_trip_is_exact(event: ExternalEvent) -> None:
+    assert decode_external(encode_external(event)) == event
+
+
+@given(HEARTBEATS)
+def test_heartbeat_round_trip_is_exact(heartbeat: Heartbeat) -> None:
+    assert decode_heartbeat(encode_heartbeat(heartbeat)) == heartbeat
+
+
+@given(strain_blocks())
+def test_arrow_round_trip_keeps_all_but_sequence_and_sending_time(block: StrainBlock) -> None:
+    (actual,) = decode_arrow(encode_arrow([block]), detector=block.detector)
+    assert np.array_equal(actual.samples, block.samples, equal_nan=True)
+    assert actual.dq_mask.tolist() == block.dq_mask.tolist()
+    assert (actual.channel, actual.gps_ns, actual.sample_rate_hz) == (block.channel, block.gps_ns, block.sample_rate_hz)
+
+
+BLOCK = StrainBlock("H1", "H1:GDS-CALIB_STRAIN", 1126259462 * 10**9, 64, np.arange(8.0), np.full(2, 15, np.uint32))
+WITNESS = WitnessBlock("H1", 0, HOP_NS, (WitnessGroup(32, ("a", "b"), np.ones((2, 2), np.float32)),))
+ALERT = {
+    "alert_type": "INITIAL", "time_created": "2015-09-14T09:50:46Z", "superevent_id": "TS150914a", "event": None,
+    "external_coinc": None, "urls": {"gracedb": "https://example.org/"},
+}  # fmt: skip
+FORMATS: dict[str, tuple[bytes, Any]] = {
+    "strain": (encode_strain(BLOCK), decode_strain),
+    "witness": (encode_witness(WITNESS), decode_witness),
+    "external": (encode_external(ExternalEvent("1", "Fermi", "gamma", "initial", 1, 2, raw=b"{}")), decode_external),
+    "heartbeat": (encode_heartbeat(Heartbeat("d", 1, "running", (DetectorStatus("H1", 1, False),))), decode_heartbeat),
+    "alert": (encode_alert(ALERT), decode_alert),
+    "gwf": (encode_gwf(BLOCK), lambda payload: decode_gwf(payload, detector="H1")),
+    "arrow": (encode_arrow([BLOCK]), lambda payload: decode_arrow(payload, detector="H1")),
+}
+
+
+def survives(name: str, payload: bytes) -> None:
+    """Decode, and let nothing pass but a record or an error that names the cause."""
+    try:
+        FORMATS[name][1](payload)
+    except (CodecError, SchemaError) as error:
+        assert len(str(error)) > 20
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+def test_random_bytes_raise_only_data_errors(name: str, data: st.DataObject) -> None:
+    head = FORMATS[name][0][: data.draw(st.sampled_from([0, 2, 4, 10, 40]))]
+    survives(name, head + data.draw(st.binary(max_size=200)))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+def test_truncated_messages_raise_only_data_errors(name: str, data: st.DataObject) -> None:
+    whole = FORMATS[name][0]
+    survives(name, whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+def test_messages_with_flipped_bits_raise_only_data_errors(name: str, data: st.DataObject) -> None:
+    payload = bytearray(FORMATS[name][0])
+    for bit in data.draw(st.lists(st.integers(0, 8 * len(payload) - 1), min_size=1, max_size=4)):
+        payload[bit // 8] ^= 1 << bit % 8
+    survives(name, bytes(payload))
+
+
+@pytest.mark.parametrize("name", ["strain", "witness", "external", "heartbeat", "gwf"])
+def test_no_truncation_is_taken_for_a_whole_message(name: str) -> None:
+    whole, decode = FORMATS[name]
+    for length in range(0, len(whole), max(1, len(whole) // 200)):
+        with pytest.raises((CodecError, SchemaError)):
+            decode(whole[:length])
