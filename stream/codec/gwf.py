@@ -135,7 +135,8 @@ def _read_checked(path: Path, label: Path, channels: GwfChannels, detector: str)
     names = _channel_names(toc)
     strain_name = _choose(names, channels.strain, "STRAIN", detector, label)
     if strain_name is None:
-        raise StrainFileError(f"{label.name}: no channel ends in STRAIN; name one of {', '.join(names)}")
+        of = f" of {detector}" if detector else ""
+        raise StrainFileError(f"{label.name}: no channel{of} ends in STRAIN; name one of {', '.join(names)}")
     state_name = _choose(names, channels.state, "DQMASK", detector or strain_name[:2], label)
     start_s, duration_s = _span(toc, label)
     stream = lalframe.FrStreamOpen("", str(path))
