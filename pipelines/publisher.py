@@ -1,0 +1,235 @@
+"""The publisher: candidates in, each alert on Kafka exactly once.
+
+One worker thread with a bounded queue, so that the search never waits for a broker. For each alert:
+
+1. its superevent id is assigned;
+2. it is written to the outbox;
+3. one Kafka transaction appends the Avro and the JSON form;
+4. the outbox forgets it.
+
+The alert topic is the truth. When the publisher starts, and after any failure whose outcome is not known (a broker
+that vanished in mid-commit), it makes a new transactional producer, which ends whatever the old one had left open,
+reads the topic, and sends only what is not there. A crash at any step therefore neither loses nor doubles an alert.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from stream.codec.alert import decode_alert, encode_alert
+from stream.errors import DataError, PublishError, TransportError
+from stream.kafka.consumer import Message, read_all
+from stream.kafka.producer import TransactionalProducer
+from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
+from stream.publish.alert import companion, hop_headers, to_json, tocsin_headers
+from stream.records import Candidate
+from stream.settings import Settings
+from stream.timebase import Clock
+
+log = structlog.get_logger()
+_QUEUE = 256
+_BACK_OFF_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An alert that Kafka has acknowledged, and when (GPS ns)."""
+
+    superevent_id: str
+    candidate_ns: int
+    acknowledged_ns: int
+
+
+class Publisher:
+    """Publish candidates from a thread of its own.
+
+    Parameters
+    ----------
+    settings : Settings
+    clock : Clock
+    on_published : callable, optional
+        Told of every acknowledged alert, from the worker's thread.
+
+    Raises
+    ------
+    TransportError
+        If the alert topic cannot be read at the start: without the truth nothing may be sent.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, on_published: Callable[[Published], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._on_published = on_published
+        self._outbox = Outbox(settings.publish.outbox)
+        self._registry = SupereventRegistry(settings.publish.kind)
+        self._queue: queue.Queue[Candidate | None] = queue.Queue(_QUEUE)
+        self._unsent: list[Outgoing] = []
+        self._error: BaseException | None = None
+        self._known: set[str] = set()
+        self._producer = self._connect()
+        self._recover()
+        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
+        self._thread.start()
+
+    def publish(self, candidate: Candidate) -> None:
+        """Hand over a candidate and return at once.
+
+        Raises
+        ------
+        PublishError
+            If the worker has died, or its queue is full.
+        """
+        self.check()
+        try:
+            self._queue.put_nowait(candidate)
+        except queue.Full:
+            raise PublishError(f"{_QUEUE} candidates wait for the publisher: it hangs; restart the daemon") from None
+
+    def check(self) -> None:
+        """Raise what killed the worker, if it is dead."""
+        if self._error is not None:
+            raise PublishError(f"the publisher stopped: {self._error}") from self._error
+
+    @property
+    def waiting(self) -> int:
+        """Alerts that Kafka does not have yet."""
+        return self._queue.qsize() + len(self._unsent)
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """Send what waits, then end; what could not be sent stays in the outbox for the next start."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+        if self._unsent:
+            log.warning("alerts_left_in_outbox", alerts=[a.superevent_id for a in self._unsent])
+        self._producer.close()
+
+    # -- the worker ---------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Take candidates and send alerts until told to end; only here is the outbox touched."""
+        attempt, ending = 0, False
+        try:
+            while not ending or (self._unsent and attempt < len(_BACK_OFF_S)):
+                ending = self._take(0.0 if ending else self._patience_s(attempt)) or ending
+                attempt = 0 if self._send_all(reconnect=attempt > 0) else min(attempt + 1, len(_BACK_OFF_S))
+        except BaseException as error:
+            self._error = error
+            log.error("publisher_died", error=str(error), exc_info=True)
+
+    def _patience_s(self, attempt: int) -> float:
+        return _BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else 3600.0
+
+    def _take(self, timeout_s: float) -> bool:
+        """Wait for a candidate and make its alert; return True when the end was asked for."""
+        try:
+            candidate = self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return False
+        if candidate is None:
+            return True
+        self._make(candidate)
+        return False
+
+    def _make(self, candidate: Candidate) -> None:
+        """Assign the id and write the alert to the outbox; an event that has its alert gets no second one."""
+        known = self._registry.find(candidate.gps_ns)
+        if known is not None:
+            log.info("already_alerted", superevent_id=known, gps_ns=candidate.gps_ns)
+            return
+        alert = self._outgoing(candidate, self._registry.assign(candidate.gps_ns))
+        try:
+            self._outbox.put(alert)
+        except PublishError as error:
+            # Kafka is the truth: the alert is sent all the same, only a crash in the next milliseconds could lose it.
+            log.error("outbox_failed", superevent_id=alert.superevent_id, error=str(error))
+        self._unsent.append(alert)
+
+    def _outgoing(self, candidate: Candidate, superevent_id: str) -> Outgoing:
+        settings = self._settings
+        alert = make_alert(
+            candidate,
+            superevent_id,
+            self._clock.now_ns(),
+            settings.significance.significant_far_hz,
+            settings.publish.pipeline,
+        )
+        extra = companion(candidate)
+        alert_id = str(uuid.uuid4())
+        headers = (*hop_headers(alert_id, settings.publish), *tocsin_headers(extra))
+        return Outgoing(alert_id, superevent_id, candidate.gps_ns, encode_alert(alert), to_json(alert, extra), headers)
+
+    def _send_all(self, reconnect: bool) -> bool:
+        """Send what waits; return False when the broker would not have it, so that it is tried again."""
+        try:
+            if reconnect and self._unsent:
+                self._producer = self._connect()
+                self._read_truth()
+            while self._unsent:
+                self._send(self._unsent[0])
+                self._unsent.pop(0)
+        except TransportError as error:
+            log.warning("alert_not_sent_yet", alerts=len(self._unsent), error=str(error))
+            return False
+        return True
+
+    def _send(self, alert: Outgoing) -> None:
+        """Append one alert to both topics, as one, unless the topic has it."""
+        if alert.alert_id not in self._known:
+            topics = self._settings.topics
+            with self._producer.transaction():
+                self._producer.send(topics.alerts, alert.superevent_id, alert.avro, alert.headers)
+                headers = tuple((k, b"json" if k == "_format" else v) for k, v in alert.headers)
+                self._producer.send(topics.alerts_json, alert.superevent_id, alert.json, headers)
+            acknowledged_ns = self._clock.now_ns()
+            self._known.add(alert.alert_id)
+            log.info(
+                "alert_published", superevent_id=alert.superevent_id, gps_ns=alert.gps_ns,
+                after_merger_s=(acknowledged_ns - alert.gps_ns) / 1e9,
+            )  # fmt: skip
+            if self._on_published is not None:
+                self._on_published(Published(alert.superevent_id, alert.gps_ns, acknowledged_ns))
+        self._outbox.acknowledge(alert)
+
+    # -- the truth ----------------------------------------------------------------------------------------------
+
+    def _connect(self) -> TransactionalProducer:
+        publish = self._settings.publish
+        return TransactionalProducer(self._settings.kafka, publish.transactional_id, publish.transactions)
+
+    def _recover(self) -> None:
+        """Read the topic, then queue what the outbox holds and the topic lacks."""
+        self._read_truth()
+        for alert in self._outbox.pending():
+            if alert.alert_id in self._known:
+                self._outbox.acknowledge(alert)
+            else:
+                self._registry.remember(alert.superevent_id, alert.gps_ns)
+                self._unsent.append(alert)
+        if self._unsent:
+            log.warning("outbox_recovered", alerts=[a.superevent_id for a in self._unsent])
+            self._send_all(reconnect=False)
+
+    def _read_truth(self) -> None:
+        for message in read_all(self._settings.kafka, self._settings.topics.alerts):
+            self._remember(message)
+
+    def _remember(self, message: Message) -> None:
+        headers = dict(message.headers)
+        if len(headers.get("_id", b"")) == 16:
+            self._known.add(str(uuid.UUID(bytes=headers["_id"])))
+        if "tocsin.gps_ns" not in headers:
+            return  # another pipeline's alert: its id is not ours to count
+        try:
+            superevent_id = decode_alert(message.value or b"")["superevent_id"]
+        except DataError as error:
+            log.error("alert_topic_has_a_bad_alert", offset=message.offset, error=str(error))
+            return
+        self._registry.remember(superevent_id, int(headers["tocsin.gps_ns"]))

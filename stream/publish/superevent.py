@@ -1,0 +1,91 @@
+"""Superevent ids, as LVK's: prefix, UTC date of the merger, and a letter count: ``TS261122a`` … ``z``, ``aa`` ….
+
+Source: LVK public alerts user guide, "Superevents": https://emfollow.docs.ligo.org/userguide/analysis/superevents.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from stream.errors import PublishError
+from stream.timebase import NS_PER_S, gps_ns_to_utc
+
+PREFIXES = {"production": "S", "mock": "MS", "test": "TS"}
+SAME_EVENT_NS = NS_PER_S
+"""Candidates whose mergers are this close are one superevent."""
+
+_ID = re.compile(r"(S|MS|TS)(\d{6})([a-z]+)")
+
+
+def letters(count: int) -> str:
+    """Return the ``count``-th label, from 1: a … z, aa … az, ba … (bijective base 26)."""
+    text = ""
+    while count > 0:
+        count, digit = divmod(count - 1, 26)
+        text = chr(ord("a") + digit) + text
+    return text
+
+
+def letter_count(text: str) -> int:
+    """Return which label this is; the inverse of :func:`letters`."""
+    count = 0
+    for character in text:
+        count = count * 26 + ord(character) - ord("a") + 1
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Superevent:
+    """An id and the merger time that it was given for."""
+
+    superevent_id: str
+    gps_ns: int
+
+
+class SupereventRegistry:
+    """Give ids, the same one to the same event; rebuilt from the alert topic on a restart.
+
+    Parameters
+    ----------
+    kind : {"test", "mock", "production"}
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._prefix = PREFIXES[kind]
+        self._events: list[Superevent] = []
+        self._last: dict[str, int] = {}
+
+    def remember(self, superevent_id: str, gps_ns: int) -> None:
+        """Take up an id that was given before; ids of another form are not ours and are left alone."""
+        match = _ID.fullmatch(superevent_id)
+        if match is None:
+            return
+        day = match[1] + match[2]
+        self._last[day] = max(self._last.get(day, 0), letter_count(match[3]))
+        if match[1] == self._prefix and all(e.superevent_id != superevent_id for e in self._events):
+            self._events.append(Superevent(superevent_id, gps_ns))
+
+    def find(self, gps_ns: int) -> str | None:
+        """Return the id of the event at this time, if it has one: the nearest within one second."""
+        near = [e for e in self._events if abs(e.gps_ns - gps_ns) <= SAME_EVENT_NS]
+        return min(near, key=lambda e: abs(e.gps_ns - gps_ns)).superevent_id if near else None
+
+    def assign(self, gps_ns: int) -> str:
+        """Return the id of the event at this time, a new one if it has none.
+
+        Raises
+        ------
+        PublishError
+            For a time before 2000, which is no merger's.
+        """
+        known = self.find(gps_ns)
+        if known is not None:
+            return known
+        utc = gps_ns_to_utc(gps_ns)
+        if utc.year < 2000:
+            raise PublishError(f"merger time {gps_ns} ns is in {utc.year}: is the strain's clock set?")
+        day = self._prefix + utc.strftime("%y%m%d")
+        superevent_id = day + letters(self._last.get(day, 0) + 1)
+        self.remember(superevent_id, gps_ns)
+        return superevent_id
