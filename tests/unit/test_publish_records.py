@@ -1,0 +1,142 @@
+"""Ids, alerts and outbox: as LVK's, valid by IGWN's schema, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import fastavro
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.codec.alert import decode_alert, encode_alert
+from stream.errors import PublishError
+from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
+from stream.publish.alert import companion, hop_headers, to_json, tocsin_headers
+from stream.publish.superevent import letter_count, letters
+from stream.records import Background, Candidate, Peak
+from stream.settings import PublishSettings
+from stream.timebase import NS_PER_S, utc_to_gps_ns
+
+MERGER_NS = 1_126_259_462_420_000_000
+
+
+def candidate(gps_ns: int = MERGER_NS, far_hz: float = 1e-8) -> Candidate:
+    peak = Peak(gps_ns, 12.5, ("H1", "L1"), (("H1", 6.0), ("L1", 4.0)), gps_ns + 170_000_000)
+    return Candidate(peak, far_hz, False, Background("shipped", 1e7, ("H1", "L1")), "first-1")
+
+
+def entry(name: str = "TS150914a", alert_id: str = "00000000-0000-4000-8000-000000000001") -> Outgoing:
+    return Outgoing(alert_id, name, MERGER_NS, b"Obj\x01avro", b'{"a": 1}', (("_id", b"\x00\xff"), ("_test", b"true")))
+
+
+@given(st.integers(1, 1_000_000))
+def test_letters_count_like_lvk_and_back(count: int) -> None:
+    assert letter_count(letters(count)) == count
+
+
+def test_letters_go_from_z_to_aa() -> None:
+    assert [letters(n) for n in (1, 26, 27, 52, 53, 702, 703)] == ["a", "z", "aa", "az", "ba", "zz", "aaa"]
+
+
+def test_ids_carry_prefix_and_utc_date_and_count_up_within_the_day() -> None:
+    registry = SupereventRegistry("test")
+    assert registry.assign(MERGER_NS) == "TS150914a"
+    assert registry.assign(MERGER_NS + 5 * NS_PER_S) == "TS150914b"
+    assert SupereventRegistry("production").assign(MERGER_NS) == "S150914a"
+    midnight = utc_to_gps_ns(datetime(2015, 9, 15, tzinfo=UTC))
+    assert registry.assign(midnight) == "TS150915a"
+
+
+@given(st.lists(st.integers(0, 3600 * 24), min_size=1, max_size=60))
+def test_one_event_has_one_id_and_two_events_have_two(offsets_s: list[int]) -> None:
+    registry = SupereventRegistry("mock")
+    ids = {offset: registry.assign(MERGER_NS + offset * 3 * NS_PER_S) for offset in offsets_s}
+    assert len(set(ids.values())) == len(ids)
+    for offset, superevent_id in ids.items():
+        assert registry.assign(MERGER_NS + offset * 3 * NS_PER_S + NS_PER_S // 2) == superevent_id
+
+
+def test_a_restart_goes_on_where_the_topic_ends() -> None:
+    registry = SupereventRegistry("test")
+    registry.remember("TS150914z", MERGER_NS)
+    registry.remember("S150914b", MERGER_NS + 100 * NS_PER_S)  # another kind: not ours
+    assert registry.assign(MERGER_NS + 3 * NS_PER_S // 4) == "TS150914z"
+    assert registry.assign(MERGER_NS + 100 * NS_PER_S) == "TS150914aa"
+
+
+def test_a_time_before_the_field_existed_is_refused_with_the_remedy() -> None:
+    with pytest.raises(PublishError, match="clock"):
+        SupereventRegistry("test").assign(NS_PER_S)
+
+
+def test_the_alert_is_valid_by_igwns_own_schema_and_reads_back_the_same() -> None:
+    alert = make_alert(candidate(), "TS150914a", MERGER_NS + NS_PER_S, 1e-7)
+    theirs = json.loads((resources.files("igwn_gwalert_schema") / "igwn.alerts.Alert.avsc").read_text())
+    fastavro.validate(alert, fastavro.parse_schema(theirs), strict=True)
+    payload = encode_alert(alert)
+    [read] = fastavro.reader(io.BytesIO(payload), theirs)
+    assert read["superevent_id"] == "TS150914a"
+    assert read["event"]["instruments"] == ["H1", "L1"]
+    assert decode_alert(payload) == alert
+
+
+def test_what_is_not_known_is_null_and_the_reason_is_given() -> None:
+    alert = make_alert(candidate(), "TS150914a", MERGER_NS, 1e-7)
+    assert alert["event"]["skymap"] is None
+    assert alert["event"]["classification"] == {}
+    extra = companion(candidate())
+    assert set(extra["unknown"]) == {"skymap", "classification", "properties", "p_astro"}
+    body = json.loads(to_json(alert, extra))
+    assert body["tocsin"]["background"] == {"source": "shipped", "duration_s": 1e7}
+    assert dict(tocsin_headers(extra))["tocsin.gps_ns"] == str(MERGER_NS).encode()
+
+
+@pytest.mark.parametrize(("far_hz", "significant"), [(1e-8, True), (1e-7, True), (1e-6, False)])
+def test_significance_is_decided_by_the_far(far_hz: float, significant: bool) -> None:
+    assert make_alert(candidate(far_hz=far_hz), "TS1", 0, 1e-7)["event"]["significant"] is significant
+
+
+def test_test_alerts_say_so_in_their_headers_and_production_ones_do_not() -> None:
+    uuid = "00000000-0000-4000-8000-000000000001"
+    assert dict(hop_headers(uuid, PublishSettings()))["_test"] == b"true"
+    assert "_test" not in dict(hop_headers(uuid, PublishSettings(kind="production")))
+
+
+def test_the_outbox_keeps_an_alert_until_it_is_acknowledged(tmp_path: Path) -> None:
+    Outbox(tmp_path / "box").put(entry())
+    after_a_crash = Outbox(tmp_path / "box")
+    assert list(after_a_crash.pending()) == [entry()]
+    after_a_crash.acknowledge(entry())
+    after_a_crash.acknowledge(entry())
+    assert list(after_a_crash.pending()) == []
+
+
+def test_a_damaged_entry_is_set_aside_and_the_others_are_sent(tmp_path: Path) -> None:
+    box = Outbox(tmp_path)
+    box.put(entry())
+    box.put(entry("TS150914b", "00000000-0000-4000-8000-000000000002"))
+    [path] = tmp_path.glob("TS150914a-*.alert")
+    path.write_bytes(path.read_bytes().replace(b"TS150914a", b"TS150914x"))
+    assert [e.superevent_id for e in box.pending()] == ["TS150914b"]
+    assert len(list(tmp_path.glob("*.damaged"))) == 1
+
+
+def test_half_a_write_is_no_alert(tmp_path: Path) -> None:
+    (tmp_path / "TS150914a-1.writing").write_bytes(b"half")
+    assert list(Outbox(tmp_path).pending()) == []
+
+
+def test_a_disk_that_takes_nothing_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    box = Outbox(tmp_path)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(PublishError, match="free the disk"):
+        box.put(entry())
+    assert list(tmp_path.iterdir()) == []
