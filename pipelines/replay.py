@@ -6,18 +6,20 @@ Both cut the files into blocks and hand them on in the order in which they end, 
 from __future__ import annotations
 
 import heapq
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipelines.feed import feed
 from pipelines.report import Report
 from pipelines.search import Block, compose, search
 from stream.codec.files import StrainFile, blocks, read_strain_file
 from stream.errors import ConfigurationError
 from stream.records import StrainBlock
 from stream.settings import Settings
-from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
+from stream.timebase import HOPS_PER_S, NS_PER_S, SystemClock
 
 Progress = Callable[[float, float], None]
 """Called with seconds done and seconds in all."""
@@ -95,9 +97,7 @@ def replay_direct(
         Candidates below the FAR threshold, what was masked, and how fast it went.
     """
     archive = Archive.open(paths)
-    settings = settings.model_copy(
-        update={"strain": settings.strain.model_copy(update={"detectors": archive.detectors})}
-    )
+    settings = with_detectors(settings, archive.detectors)
     stages = compose(settings)
     report = Report(detectors=archive.detectors, model=stages.card.label, duration_s=archive.duration_s)
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
@@ -115,9 +115,45 @@ def _with_progress(source: Iterable[Block], archive: Archive, progress: Progress
         yield block
 
 
-def rebased(source: Iterable[StrainBlock], shift_ns: int) -> Iterator[StrainBlock]:
-    """Move blocks in time by a whole number of hops."""
-    if shift_ns % HOP_NS:
-        raise ConfigurationError(f"a shift of {shift_ns} ns leaves the grid of 1/16 s: use a multiple of {HOP_NS} ns")
+def with_detectors(settings: Settings, detectors: tuple[str, ...]) -> Settings:
+    """Return settings that listen to other detectors."""
+    return settings.model_copy(update={"strain": settings.strain.model_copy(update={"detectors": detectors})})
+
+
+def rebase_shift_ns(start_ns: int, now_ns: int) -> int:
+    """Return the shift that moves ``start_ns`` to the next whole second after ``now_ns``, whole seconds itself."""
+    return (now_ns - start_ns) // NS_PER_S * NS_PER_S + NS_PER_S
+
+
+def replay_to_kafka(
+    paths: Sequence[Path],
+    *,
+    settings: Settings,
+    speed: float = 1.0,
+    rebase: bool = False,
+    block_s: float = 1 / 16,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> int:
+    """Send archived strain to Kafka as a live stream; return the shift in time that was applied, in ns.
+
+    Parameters
+    ----------
+    speed : float
+        1 is real time.
+    rebase : bool
+        Move the data to the present, so that latencies mean something.
+    """
+    if speed <= 0:
+        raise ConfigurationError(f"--speed {speed}: use a positive factor of real time")
+    archive = Archive.open(paths)
+    clock = SystemClock()
+    shift_ns = rebase_shift_ns(archive.start_ns, clock.now_ns()) if rebase else 0
+    source = _with_progress(archive.blocks(block_hops(block_s)), archive, progress)
+    feed(_shifted(source, shift_ns), settings, clock, speed=speed, stop=stop)
+    return shift_ns
+
+
+def _shifted(source: Iterable[Block], shift_ns: int) -> Iterator[Block]:
     for block in source:
         yield replace(block, gps_ns=block.gps_ns + shift_ns)

@@ -1,0 +1,92 @@
+"""``tocsin simulate``: a live synthetic network on Kafka, with injections, glitches and witnesses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import structlog
+
+from pipelines.feed import feed
+from pipelines.replay import block_hops
+from pipelines.search import Block
+from stream.errors import ConfigurationError
+from stream.settings import Settings
+from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
+from stream.simulate.waveforms import BinaryParameters, draw_binary
+from stream.timebase import HOP_NS, NS_PER_S, SystemClock, ns_to_gps_s
+
+log = structlog.get_logger()
+LEAD_NS = 8 * NS_PER_S
+"""An injection is added this long before its merger: longer than any of its signal that can be heard."""
+
+
+def draw_injection(
+    rng: np.random.Generator, geocent_ns: int, snr_range: tuple[float, float] = (14.0, 30.0)
+) -> Injection:
+    """Draw a binary black hole of 15 to 60 solar masses per component, network SNR log-uniform in a range."""
+    parameters: BinaryParameters = draw_binary(rng, geocent_ns, (15.0, 60.0))
+    return Injection(parameters, float(np.exp(rng.uniform(*np.log(snr_range)))))
+
+
+def injected_blocks(
+    network: SyntheticNetwork,
+    start_ns: int,
+    stop_ns: int | None,
+    hops: int,
+    *,
+    first_ns: int,
+    every_ns: int | None,
+    rng: np.random.Generator,
+) -> Iterator[Block]:
+    """Yield a network's blocks, drawing an injection every so often and adding it in time."""
+    next_ns = first_ns
+    for block in network.blocks(start_ns, stop_ns, hops):
+        while every_ns is not None and next_ns <= block.end_ns + LEAD_NS:
+            merger_ns = next_ns + int(rng.integers(HOP_NS))
+            injection = draw_injection(rng, merger_ns)
+            # One detector may lie in a null of the antenna pattern; the drawn network SNR holds all the same.
+            snr = network.inject(injection)
+            log.info(
+                "injected", gps=ns_to_gps_s(merger_ns), network_snr=round(snr, 2),
+                mass1_msun=round(injection.parameters.mass1_msun, 1),
+                mass2_msun=round(injection.parameters.mass2_msun, 1),
+            )  # fmt: skip
+            next_ns += every_ns
+        yield block
+
+
+def simulate_to_kafka(
+    *,
+    settings: Settings,
+    seed: int = 7,
+    inject: str | None = None,
+    every_s: float = 30.0,
+    glitch_rate_hz: float = 0.006,
+    duration_s: float | None = None,
+    block_s: float = 1 / 16,
+    witnesses: bool = True,
+    stop: threading.Event | None = None,
+) -> int:
+    """Send a synthetic network in real time, from the next whole second on; return the number of blocks.
+
+    Raises
+    ------
+    ConfigurationError
+        For an injection kind that is not known.
+    """
+    if inject not in (None, "bbh"):
+        raise ConfigurationError(f"--inject {inject}: there is only bbh (binary black holes)")
+    config = NetworkConfig(
+        detectors=settings.strain.detectors, seed=seed, witnesses=witnesses, glitch_rate_hz=glitch_rate_hz
+    )
+    clock = SystemClock()
+    start_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
+    stop_ns = None if duration_s is None else start_ns + round(duration_s * 16) * HOP_NS
+    source = injected_blocks(
+        SyntheticNetwork(config), start_ns, stop_ns, block_hops(block_s),
+        first_ns=start_ns + round(every_s * NS_PER_S), every_ns=round(every_s * NS_PER_S) if inject else None,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return feed(source, settings, clock, stop=stop)
