@@ -37,8 +37,8 @@ def feed(
 ) -> int:
     """Send blocks at ``speed`` times real time; return how many.
 
-    The first block leaves at once and sets the pace, unless its end lies less than a minute ahead on the clock: then the
-    data are of the present, and each block leaves when the clock reaches its end.
+    The first block leaves at once and sets the pace, unless its end lies less than a minute ahead on the clock:
+    then the data are of the present, and each block leaves when the clock reaches its end.
     """
     producer = Producer(settings.kafka)
     stop = stop or threading.Event()

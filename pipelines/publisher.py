@@ -74,6 +74,7 @@ class Publisher:
         self._unsent: list[Outgoing] = []
         self._error: BaseException | None = None
         self._known: set[str] = set()
+        self._closed = False
         self._producer = self._connect()
         self._recover()
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
@@ -99,12 +100,20 @@ class Publisher:
             raise PublishError(f"the publisher stopped: {self._error}") from self._error
 
     @property
+    def alive(self) -> bool:
+        """Whether the worker can send."""
+        return self._error is None and self._thread.is_alive()
+
+    @property
     def waiting(self) -> int:
         """Alerts that Kafka does not have yet."""
         return self._queue.qsize() + len(self._unsent)
 
     def close(self, timeout_s: float = 30.0) -> None:
         """Send what waits, then end; what could not be sent stays in the outbox for the next start."""
+        if self._closed:
+            return
+        self._closed = True
         self._queue.put(None)
         self._thread.join(timeout_s)
         if self._unsent:

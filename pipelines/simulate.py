@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import structlog
@@ -15,7 +16,7 @@ from stream.errors import ConfigurationError
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters, draw_binary
-from stream.timebase import HOP_NS, NS_PER_S, SystemClock, ns_to_gps_s
+from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, SystemClock, ns_to_gps_s
 
 log = structlog.get_logger()
 LEAD_NS = 8 * NS_PER_S
@@ -57,36 +58,63 @@ def injected_blocks(
         yield block
 
 
-def simulate_to_kafka(
-    *,
-    settings: Settings,
-    seed: int = 7,
-    inject: str | None = None,
-    every_s: float = 30.0,
-    glitch_rate_hz: float = 0.006,
-    duration_s: float | None = None,
-    block_s: float = 1 / 16,
-    witnesses: bool = True,
-    stop: threading.Event | None = None,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What to simulate.
+
+    Attributes
+    ----------
+    inject : {"bbh"} or None
+        What to inject, every ``every_s``.
+    glitch_rate_hz : float
+        Glitches per second and detector.
+    duration_s : float or None
+        None goes on until stopped.
+    """
+
+    seed: int = 7
+    inject: str | None = None
+    every_s: float = 30.0
+    glitch_rate_hz: float = 0.006
+    duration_s: float | None = None
+    block_s: float = 1 / 16
+    witnesses: bool = True
+
+    def source(self, detectors: tuple[str, ...], start_ns: int) -> Iterator[Block]:
+        """Return the blocks from ``start_ns`` on.
+
+        Raises
+        ------
+        ConfigurationError
+            For an injection kind that is not known, or a block length that is off the grid.
+        """
+        if self.inject not in (None, "bbh"):
+            raise ConfigurationError(f"--inject {self.inject}: there is only bbh (binary black holes)")
+        config = NetworkConfig(
+            detectors=detectors, seed=self.seed, witnesses=self.witnesses, glitch_rate_hz=self.glitch_rate_hz
+        )
+        every_ns = round(self.every_s * NS_PER_S)
+        return injected_blocks(
+            SyntheticNetwork(config),
+            start_ns,
+            None if self.duration_s is None else start_ns + round(self.duration_s * HOPS_PER_S) * HOP_NS,
+            block_hops(self.block_s),
+            first_ns=start_ns + every_ns,
+            every_ns=every_ns if self.inject else None,
+            rng=np.random.default_rng(self.seed),
+        )
+
+
+def simulate_to_kafka(settings: Settings, simulation: Simulation, stop: threading.Event | None = None) -> int:
     """Send a synthetic network in real time, from the next whole second on; return the number of blocks.
 
     Raises
     ------
     ConfigurationError
-        For an injection kind that is not known.
+        As :meth:`Simulation.source`.
+    TransportError
+        If the broker is away for longer than its producer waits.
     """
-    if inject not in (None, "bbh"):
-        raise ConfigurationError(f"--inject {inject}: there is only bbh (binary black holes)")
-    config = NetworkConfig(
-        detectors=settings.strain.detectors, seed=seed, witnesses=witnesses, glitch_rate_hz=glitch_rate_hz
-    )
     clock = SystemClock()
     start_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
-    stop_ns = None if duration_s is None else start_ns + round(duration_s * 16) * HOP_NS
-    source = injected_blocks(
-        SyntheticNetwork(config), start_ns, stop_ns, block_hops(block_s),
-        first_ns=start_ns + round(every_s * NS_PER_S), every_ns=round(every_s * NS_PER_S) if inject else None,
-        rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    return feed(source, settings, clock, stop=stop)
+    return feed(simulation.source(settings.strain.detectors, start_ns), settings, clock, stop=stop)

@@ -3,7 +3,8 @@
 * Live, a block is handed on the moment it is read. After a backlog (the broker was away, the daemon was down) what
   is there is read first and merged by time, so that no detector's blocks come seconds before another's.
 * Falling behind is measured against the messages' own timestamps, so replayed data of any age are live too.
-  Further behind than ``daemon.max_lag_s`` the source skips to now, counts what it skipped and says so.
+  Further behind than ``daemon.max_lag_s`` for longer than ``daemon.catch_up_s``, the source skips to now, counts
+  what it skipped and says so. An outage's backlog is caught up with in seconds and is not skipped.
 * A message that is not a block is counted, logged and dropped: the search sees a gap.
 * Offsets are stored ``REPLAYED_NS`` behind what was searched, so that a restart hears the last seconds again.
 """
@@ -60,6 +61,7 @@ class SourceStatus:
     blocks: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     newest_ns: dict[str, int] = field(default_factory=dict)
+    latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=2048))
     lag_s: float = 0.0
     skipped_s: float = 0.0
     skips: int = 0
@@ -71,6 +73,10 @@ class _Held:
     message: Message
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class KafkaBlocks:
     """Iterate over the blocks on the strain and witness topics until told to stop.
 
@@ -80,10 +86,13 @@ class KafkaBlocks:
     codec : StrainCodec
     settings : Settings
     clock : Clock
-    housekeeping : callable
-        Called between polls, at least twenty times a second.
     stopped : callable
         Returns True when the daemon is to end.
+
+    Attributes
+    ----------
+    housekeeping : callable
+        Called between polls, at least ten times a second.
     """
 
     def __init__(
@@ -92,15 +101,16 @@ class KafkaBlocks:
         codec: StrainCodec,
         settings: Settings,
         clock: Clock,
-        housekeeping: Callable[[], None],
         stopped: Callable[[], bool],
     ) -> None:
         self._consumer = consumer
         self._codec = codec
         self._clock = clock
-        self._housekeeping = housekeeping
+        self.housekeeping: Callable[[], None] = _nothing
         self._stopped = stopped
         self._max_lag_s = settings.daemon.max_lag_s
+        self._catch_up_ns = round(settings.daemon.catch_up_s * NS_PER_S)
+        self._lags_since_ns: int | None = None
         self._detectors = settings.strain.detectors
         self._strain = {settings.topics.strain_prefix + d: d for d in settings.strain.detectors}
         self._witness = {settings.topics.witness_prefix + d: d for d in settings.strain.detectors}
@@ -112,9 +122,9 @@ class KafkaBlocks:
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks as they come."""
         while not self._stopped():
-            self._housekeeping()
+            self.housekeeping()
             messages = self._poll()
-            if self.status.lag_s > self._max_lag_s:
+            if self._lags_for_good():
                 self._skip()
                 continue
             self._held += [held for message in messages for held in self._decode(message)]
@@ -142,13 +152,24 @@ class KafkaBlocks:
         newest_unix_ns = max(m.timestamp_ns for m in messages)
         self.status.lag_s = max(0.0, (gps_ns_to_unix_ns(self._clock.now_ns()) - newest_unix_ns) / NS_PER_S)
 
+    def _lags_for_good(self) -> bool:
+        """A backlog is caught up with at many times real time; one that stays is a search that is too slow."""
+        now_ns = self._clock.now_ns()
+        if self.status.lag_s <= self._max_lag_s:
+            self._lags_since_ns = None
+            return False
+        if self._lags_since_ns is None:
+            self._lags_since_ns = now_ns
+            log.warning("lagging", lag_s=round(self.status.lag_s, 3), max_lag_s=self._max_lag_s)
+        return now_ns - self._lags_since_ns >= self._catch_up_ns
+
     def _skip(self) -> None:
         self._consumer.seek_to_end()
         self.status.skips += 1
         self.status.skipped_s += self.status.lag_s
         log.warning(
             "skipped_to_now", lag_s=round(self.status.lag_s, 3), max_lag_s=self._max_lag_s,
-            remedy="the search was too slow or down: give it cores, a longer stride, or raise daemon.max_lag_s",
+            remedy="the search was too slow: give it cores, longer blocks, or raise daemon.catch_up_s",
         )  # fmt: skip
         self.status.lag_s = 0.0
         self._held.clear()
@@ -204,6 +225,8 @@ class KafkaBlocks:
 
     def _done(self, held: _Held) -> None:
         """Store offsets of what lies far enough behind what was searched."""
+        if isinstance(held.block, StrainBlock):
+            self.status.latencies_s.append((self._clock.now_ns() - held.block.end_ns) / NS_PER_S)
         self._searched.append(held)
         while self._searched and self._searched[0].block.end_ns <= held.block.end_ns - REPLAYED_NS:
             self._consumer.store(self._searched.popleft().message)

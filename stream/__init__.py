@@ -4,3 +4,10 @@ The rooms, in the order in which data flows through them: ``codec``, ``align``, 
 ``infer``, ``detect``, ``significance``, ``publish``; ``kafka`` is the edge to the outside, and ``simulate``
 makes synthetic detectors. What passes between them is defined in :mod:`stream.records`.
 """
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("tocsin")
+except PackageNotFoundError:  # a checkout on PYTHONPATH that was never installed
+    __version__ = "0+unknown"

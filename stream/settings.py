@@ -64,7 +64,7 @@ class StrainSettings(_Section):
         default_factory=dict, description="Channel of each detector, where the format carries several (gwf, arrow)."
     )
     state_channels: dict[str, str] = Field(
-        default_factory=dict, description="State-vector channel of each detector in GWF frames, if any."
+        default_factory=dict, description="State-vector channel of each detector (gwf, arrow), if any."
     )
     required_dq_bits: int = Field(
         15, ge=0, le=127, description="Data-quality bits that must all be set: DATA 1, CBC_CAT1 2, CAT2 4, CAT3 8."
@@ -157,7 +157,10 @@ class DaemonSettings(_Section):
 
     state_dir: Path = Field(Path("state"), description="Folder of checkpoints.")
     checkpoint_s: float = Field(60.0, gt=0, description="How often the state is written.")
-    max_lag_s: float = Field(8.0, gt=0, description="Further behind than this, the daemon skips to now and says so.")
+    max_lag_s: float = Field(8.0, gt=0, description="Further behind than this, the daemon is said to lag.")
+    catch_up_s: float = Field(
+        20.0, ge=0, description="A lag that lasts this long is ended: skip to now, and say what was skipped."
+    )
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     http_port: int = Field(9464, ge=0, le=65_535, description="Port of the same; 0 takes a free one.")
     heartbeat_s: float = Field(1.0, gt=0, description="Interval of heartbeats.")

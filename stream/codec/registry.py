@@ -20,8 +20,16 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 import schemas
 from stream.codec import single_object
 from stream.errors import CodecError, SchemaError, TransportError
+from stream.settings import KafkaSettings
 
 _FRAME = struct.Struct(">bI")
+
+
+def schema_registry(settings: KafkaSettings) -> SchemaRegistry | None:
+    """Return the registry that the configuration names, or None."""
+    if settings.schema_registry_url is None:
+        return None
+    return SchemaRegistry(settings.schema_registry_url, timeout_s=settings.operation_timeout_s)
 
 
 class SchemaRegistry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -9,6 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import lal
+import lalframe
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -202,6 +205,28 @@ def test_altered_frame_with_a_forged_checksum_is_still_refused() -> None:
     frame[-4:] = posix_cksum(frame[:-4]).to_bytes(4, "little")
     with pytest.raises(CodecError, match="get it again"):
         decode_gwf(bytes(frame), detector="H1")
+
+
+def test_frames_in_one_file_are_joined_and_a_gap_between_them_is_refused() -> None:
+    """Several frames follow each other in a file; LAL's own writer makes it."""
+    for second, works in ((1, True), (2, False)):
+        with tempfile.NamedTemporaryFile(suffix=".gwf") as file:
+            out = lalframe.FrameUFrFileOpen(file.name, "w")
+            for start in (0, second):
+                epoch = lal.LIGOTimeGPS(1126259462 + start)
+                series = lal.CreateREAL8TimeSeries("H1:X-STRAIN", epoch, 0.0, 1 / 256, lal.StrainUnit, 256)
+                series.data.data = np.full(256, float(start))
+                frame = lalframe.FrameNew(epoch, 1.0, "Test", 0, start, 0)
+                lalframe.FrameAddREAL8TimeSeriesProcData(frame, series)
+                lalframe.FrameUFrameHWrite(out, frame)
+            del out
+            payload = Path(file.name).read_bytes()
+        if works:
+            (got,) = decode_gwf(payload, detector="H1")
+            assert got.samples.tolist() == [0.0] * 256 + [1.0] * 256
+        else:
+            with pytest.raises(CodecError, match="not contiguous at GPS 1126259463"):
+                decode_gwf(payload, detector="H1")
 
 
 def test_posix_checksum_is_that_of_the_cksum_command() -> None:

@@ -1,0 +1,233 @@
+"""The daemon: ``tocsin run``. Strain from Kafka through the search to alerts on Kafka, for months.
+
+What surrounds the one loop: metrics and health over HTTP, heartbeats, checkpoints, and an orderly end. SIGTERM and
+SIGINT let the search finish its block, drain the publisher, write a checkpoint and commit the offsets.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import FrameType
+
+import structlog
+
+from pipelines import checkpoint
+from pipelines.observe import Observer
+from pipelines.publisher import Published, Publisher
+from pipelines.search import Stopwatch, compose, search
+from pipelines.source import KafkaBlocks
+from stream import __version__, metrics
+from stream.codec import strain_codec
+from stream.codec.avro import encode_heartbeat
+from stream.codec.registry import schema_registry
+from stream.detect import Ranked
+from stream.errors import TransportError
+from stream.health import HealthServer
+from stream.kafka.consumer import Consumer
+from stream.kafka.producer import Producer
+from stream.kafka.topics import list_topics, required_topics
+from stream.records import Candidate, Masked, WhitenedSegment
+from stream.settings import Settings
+from stream.timebase import NS_PER_S, Clock, SystemClock, ns_to_gps_s
+
+log = structlog.get_logger()
+_COMMIT_S = 2.0
+
+
+@dataclass(slots=True)
+class AlertSink:
+    """The search's sink: candidates go to the publisher, masked stretches to log and metrics."""
+
+    publisher: Publisher
+    clock: Clock
+    masked_until_ns: dict[str, int] = field(default_factory=dict)
+
+    def candidate(self, candidate: Candidate) -> None:
+        """Hand a candidate to the publisher's queue."""
+        self.publisher.publish(candidate)
+        metrics.CANDIDATES.inc()
+        log.info(
+            "candidate", gps=ns_to_gps_s(candidate.gps_ns), far_hz=candidate.far_hz,
+            far_is_limit=candidate.far_is_limit, statistic=round(candidate.peak.statistic, 4),
+            detectors=candidate.peak.detectors,
+            background=candidate.background.source,
+            found_after_s=round((self.clock.now_ns() - candidate.gps_ns) / NS_PER_S, 4),
+        )  # fmt: skip
+
+    def masked(self, masked: Sequence[Masked]) -> None:
+        """Count what was not heard, and say where a stretch begins."""
+        for stretch in masked:
+            seconds = (stretch.end_ns - stretch.gps_ns) / NS_PER_S
+            metrics.MASKED_SECONDS.labels(stretch.detector, stretch.reason).inc(seconds)
+            if self.masked_until_ns.get(stretch.detector) != stretch.gps_ns:
+                log.warning("masked", detector=stretch.detector, gps=ns_to_gps_s(stretch.gps_ns), reason=stretch.reason)
+            self.masked_until_ns[stretch.detector] = stretch.end_ns
+
+
+class Housekeeper:
+    """What is done between polls: heartbeat, commits, checkpoints, metrics; each at its own interval."""
+
+    def __init__(self, settings: Settings, observer: Observer, heartbeats: Producer) -> None:
+        self._settings = settings
+        self._observer = observer
+        self._heartbeats = heartbeats
+        self._heard: frozenset[str] = frozenset()
+        self._due_s: dict[str, float] = {}
+
+    def __call__(self) -> None:
+        """Do what is due.
+
+        Raises
+        ------
+        PublishError
+            If the publisher has died: a daemon that cannot ring must end and be seen to end.
+        """
+        observer, daemon = self._observer, self._settings.daemon
+        observer.turned_s = time.monotonic()
+        observer.publisher.check()
+        if self._is_due("commit", _COMMIT_S):
+            observer.consumer.commit()
+        if self._is_due("heartbeat", daemon.heartbeat_s):
+            observer.update()
+            self.beat()
+        # The first usable PSD is worth a checkpoint at once: a restart then hears from its first block on.
+        heard = frozenset(name for name, c in observer.stages.condition.items() if c.psd_ready)
+        if self._is_due("checkpoint", daemon.checkpoint_s) or heard - self._heard:
+            self.checkpoint()
+        self._heard = heard
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now_s = time.monotonic()
+        if now_s < self._due_s.get(what, 0.0):
+            return False
+        self._due_s[what] = now_s + every_s
+        return True
+
+    def beat(self) -> None:
+        """Send a heartbeat."""
+        try:
+            heartbeat = self._observer.heartbeat()
+            self._heartbeats.send(self._settings.topics.heartbeat, heartbeat.daemon_id, encode_heartbeat(heartbeat))
+        except TransportError as error:
+            log.warning("heartbeat_not_sent", error=str(error))
+
+    def checkpoint(self) -> None:
+        """Write the checkpoint; a full disk is reported and does not end the search."""
+        try:
+            checkpoint.save(self._observer.stages, self._settings.daemon.state_dir)
+        except OSError as error:
+            metrics.CHECKPOINT_ERRORS.inc()
+            log.error("checkpoint_not_written", error=str(error), remedy="free the disk of daemon.state_dir")
+
+
+def run(
+    settings: Settings,
+    *,
+    stop: threading.Event | None = None,
+    clock: Clock | None = None,
+    on_published: Callable[[Published], None] | None = None,
+    on_started: Callable[[Observer, int], None] | None = None,
+) -> None:
+    """Search live strain until told to stop.
+
+    Parameters
+    ----------
+    settings : Settings
+    stop : threading.Event, optional
+        Ends it when set; without one SIGTERM and SIGINT do.
+    clock : Clock, optional
+    on_published : callable, optional
+        Told of every acknowledged alert.
+    on_started : callable, optional
+        Told once that partitions will be read, with the observer and the HTTP port.
+
+    Raises
+    ------
+    TransportError
+        If the broker or a topic is not there at the start.
+    ModelError, ProviderError, ConfigurationError
+        If what was asked for is not there.
+    PublishError
+        If the publisher dies.
+    """
+    clock = clock or SystemClock()
+    stop = stop or stop_on_signals()
+    with ExitStack() as closing:
+        _check_topics(settings)
+        stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
+        stages.tap = _watch_statistic
+        restored = checkpoint.restore(stages, settings.daemon.state_dir)
+        publisher = Publisher(settings, clock, _counted(on_published))
+        closing.callback(publisher.close)
+        heartbeats = Producer(settings.kafka)
+        closing.callback(heartbeats.close)
+        consumer = closing.enter_context(Consumer(settings.kafka, _topics(settings)))
+        codec = strain_codec(settings.strain, schema_registry(settings.kafka))
+        source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set)
+        daemon_id = f"{settings.kafka.group_id}@{socket.gethostname()}"
+        observer = Observer(stages, source.status, consumer, publisher, clock, daemon_id)
+        source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats)
+        server = HealthServer(settings.daemon.http_host, settings.daemon.http_port, observer.healthy, observer.ready)
+        closing.callback(server.close)
+        log.info(
+            "started", version=__version__, model=stages.card.label, provider=settings.infer.provider,
+            brokers=settings.kafka.bootstrap_servers, detectors=settings.strain.detectors,
+            checkpoint_restored=restored, http_port=server.port,
+        )  # fmt: skip
+        if on_started is not None:
+            on_started(observer, server.port)
+        search(source, stages, AlertSink(publisher, clock))
+        observer.draining = True
+        log.info("draining", alerts_waiting=publisher.waiting)
+        housekeeper.beat()
+        publisher.close()
+        housekeeper.checkpoint()
+    log.info("stopped")
+
+
+def _counted(on_published: Callable[[Published], None] | None) -> Callable[[Published], None]:
+    def published(alert: Published) -> None:
+        metrics.ALERTS.inc()
+        metrics.MERGER_TO_ALERT.observe((alert.acknowledged_ns - alert.candidate_ns) / NS_PER_S)
+        if on_published is not None:
+            on_published(alert)
+
+    return published
+
+
+def _watch_statistic(_: Sequence[WhitenedSegment], ranked: Ranked) -> None:
+    metrics.STATISTIC.set(float(ranked.statistic.max()))
+
+
+def _topics(settings: Settings) -> list[str]:
+    topics = [settings.topics.strain_prefix + d for d in settings.strain.detectors]
+    if settings.strain.witnesses:
+        topics += [settings.topics.witness_prefix + d for d in settings.strain.detectors]
+    return topics
+
+
+def _check_topics(settings: Settings) -> None:
+    there = list_topics(settings)
+    missing = [spec.name for spec in required_topics(settings) if spec.name not in there]
+    if missing:
+        raise TransportError(f"topics are missing: {', '.join(missing)}: make them with `tocsin topics create`")
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _: FrameType | None) -> None:
+        log.info("signal", name=signal.Signals(number).name)
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    return stop

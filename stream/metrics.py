@@ -1,0 +1,33 @@
+"""Metrics of the daemon, as Prometheus scrapes them. All names begin with ``tocsin_``; units are in the names."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_COMPUTE_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_ALERT_S = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+STAGE_SECONDS = Histogram(
+    "tocsin_stage_seconds", "Work of one stage on one span of data.", ("stage",), buckets=_COMPUTE_S
+)
+MERGER_TO_ALERT = Histogram(
+    "tocsin_merger_to_alert_seconds", "From the merger to the alert's acknowledgement by Kafka.", buckets=_ALERT_S
+)
+BLOCKS = Counter(
+    "tocsin_blocks_total",
+    "Blocks by detector and by outcome: used, refused, duplicate or late.",
+    ("detector", "outcome"),
+)
+MASKED_SECONDS = Counter(
+    "tocsin_masked_seconds_total", "Time that was not heard, by detector and reason.", ("detector", "reason")
+)
+SKIPPED_SECONDS = Counter("tocsin_skipped_seconds_total", "Data skipped because the search had fallen behind.")
+CANDIDATES = Counter("tocsin_candidates_total", "Candidates below the FAR threshold.")
+ALERTS = Counter("tocsin_alerts_total", "Alerts acknowledged by Kafka.")
+ALERTS_WAITING = Gauge("tocsin_alerts_waiting", "Alerts that Kafka does not have yet.")
+BROKER_ERRORS = Counter("tocsin_broker_errors_total", "Errors of the connection to the brokers.")
+CHECKPOINT_ERRORS = Counter("tocsin_checkpoint_errors_total", "Checkpoints that could not be written.")
+LAG = Gauge("tocsin_lag_seconds", "Age of the newest block when it was read.")
+STATISTIC = Gauge("tocsin_statistic", "Highest ranking statistic of the last span.")
+PSD_READY = Gauge("tocsin_psd_ready", "1 when the detector's PSD is usable.", ("detector",))
+BACKGROUND_SECONDS = Gauge("tocsin_live_background_seconds", "Live background, all slides together.", ("detectors",))
