@@ -20,7 +20,7 @@ import structlog
 from pipelines import checkpoint
 from pipelines.observe import Observer
 from pipelines.publisher import Published, Publisher
-from pipelines.search import Stopwatch, compose, search
+from pipelines.search import Stopwatch, Tap, compose, search
 from pipelines.source import KafkaBlocks
 from stream import __version__, metrics
 from stream.codec import strain_codec
@@ -40,18 +40,35 @@ log = structlog.get_logger()
 _COMMIT_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who else wants to know: the demo, the benchmark, tests.
+
+    ``started`` is told once, with the observer and the HTTP port; ``candidate`` in the search's thread; ``published``
+    in the publisher's; ``tap`` sees each span.
+    """
+
+    started: Callable[[Observer, int], None] | None = None
+    candidate: Callable[[Candidate], None] | None = None
+    published: Callable[[Published], None] | None = None
+    tap: Tap | None = None
+
+
 @dataclass(slots=True)
 class AlertSink:
     """The search's sink: candidates go to the publisher, masked stretches to log and metrics."""
 
     publisher: Publisher
     clock: Clock
+    told: Callable[[Candidate], None] | None = None
     masked_until_ns: dict[str, int] = field(default_factory=dict)
 
     def candidate(self, candidate: Candidate) -> None:
         """Hand a candidate to the publisher's queue."""
         self.publisher.publish(candidate)
         metrics.CANDIDATES.inc()
+        if self.told is not None:
+            self.told(candidate)
         log.info(
             "candidate", gps=ns_to_gps_s(candidate.gps_ns), far_hz=candidate.far_hz,
             far_is_limit=candidate.far_is_limit, statistic=round(candidate.peak.statistic, 4),
@@ -131,8 +148,7 @@ def run(
     *,
     stop: threading.Event | None = None,
     clock: Clock | None = None,
-    on_published: Callable[[Published], None] | None = None,
-    on_started: Callable[[Observer, int], None] | None = None,
+    hooks: Hooks | None = None,
 ) -> None:
     """Search live strain until told to stop.
 
@@ -142,10 +158,7 @@ def run(
     stop : threading.Event, optional
         Ends it when set; without one SIGTERM and SIGINT do.
     clock : Clock, optional
-    on_published : callable, optional
-        Told of every acknowledged alert.
-    on_started : callable, optional
-        Told once that partitions will be read, with the observer and the HTTP port.
+    hooks : Hooks, optional
 
     Raises
     ------
@@ -156,14 +169,14 @@ def run(
     PublishError
         If the publisher dies.
     """
-    clock = clock or SystemClock()
+    clock, hooks = clock or SystemClock(), hooks or Hooks()
     stop = stop or stop_on_signals()
     with ExitStack() as closing:
         _check_topics(settings)
         stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
-        stages.tap = _watch_statistic
+        stages.tap = _watching(hooks.tap)
         restored = checkpoint.restore(stages, settings.daemon.state_dir)
-        publisher = Publisher(settings, clock, _counted(on_published))
+        publisher = Publisher(settings, clock, _counted(hooks.published))
         closing.callback(publisher.close)
         heartbeats = Producer(settings.kafka)
         closing.callback(heartbeats.close)
@@ -180,9 +193,9 @@ def run(
             brokers=settings.kafka.bootstrap_servers, detectors=settings.strain.detectors,
             checkpoint_restored=restored, http_port=server.port,
         )  # fmt: skip
-        if on_started is not None:
-            on_started(observer, server.port)
-        search(source, stages, AlertSink(publisher, clock))
+        if hooks.started is not None:
+            hooks.started(observer, server.port)
+        search(source, stages, AlertSink(publisher, clock, hooks.candidate))
         observer.draining = True
         log.info("draining", alerts_waiting=publisher.waiting)
         housekeeper.beat()
@@ -201,8 +214,13 @@ def _counted(on_published: Callable[[Published], None] | None) -> Callable[[Publ
     return published
 
 
-def _watch_statistic(_: Sequence[WhitenedSegment], ranked: Ranked) -> None:
-    metrics.STATISTIC.set(float(ranked.statistic.max()))
+def _watching(tap: Tap | None) -> Tap:
+    def watch(whitened: Sequence[WhitenedSegment], ranked: Ranked) -> None:
+        metrics.STATISTIC.set(float(ranked.statistic.max()))
+        if tap is not None:
+            tap(whitened, ranked)
+
+    return watch
 
 
 def _topics(settings: Settings) -> list[str]:

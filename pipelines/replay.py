@@ -15,8 +15,10 @@ from pathlib import Path
 from pipelines.feed import feed
 from pipelines.report import Report
 from pipelines.search import Block, compose, search
+from stream.codec.alert import write_alerts
 from stream.codec.files import StrainFile, blocks, read_strain_file
 from stream.errors import ConfigurationError
+from stream.publish import SupereventRegistry, make_alert
 from stream.records import StrainBlock
 from stream.settings import Settings
 from stream.timebase import HOPS_PER_S, NS_PER_S, SystemClock
@@ -99,13 +101,30 @@ def replay_direct(
     archive = Archive.open(paths)
     settings = with_detectors(settings, archive.detectors)
     stages = compose(settings)
-    report = Report(detectors=archive.detectors, model=stages.card.label, duration_s=archive.duration_s)
+    report = Report(
+        detectors=archive.detectors,
+        model=stages.card.label,
+        duration_s=archive.duration_s,
+        registry=SupereventRegistry(settings.publish.kind),
+    )
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
     started = time.perf_counter()
     search(_with_progress(source, archive, progress), stages, report)
     report.wall_s = time.perf_counter() - started
     report.stages_s = dict(stages.watch.seconds)
     return report
+
+
+def write_report_alerts(report: Report, settings: Settings, path: Path) -> None:
+    """Write the alerts that the candidates would have been, as Avro."""
+    now_ns = SystemClock().now_ns()
+    write_alerts(
+        path,
+        [
+            make_alert(candidate, name, now_ns, settings.significance.significant_far_hz, settings.publish.pipeline)
+            for name, candidate in report.candidates
+        ],
+    )
 
 
 def _with_progress(source: Iterable[Block], archive: Archive, progress: Progress | None) -> Iterator[Block]:

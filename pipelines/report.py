@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stream.publish import SupereventRegistry
 from stream.records import Candidate, Masked
 from stream.timebase import NS_PER_S, gps_ns_to_iso, ns_to_gps_s
 
@@ -17,23 +18,24 @@ class Report:
 
     Attributes
     ----------
-    candidates : list of (superevent id or None, Candidate)
+    candidates : list of (superevent id, Candidate)
     masked : list of Masked
     duration_s, wall_s : float
         Length of the data, and how long the search took.
     """
 
-    candidates: list[tuple[str | None, Candidate]] = field(default_factory=list)
+    candidates: list[tuple[str, Candidate]] = field(default_factory=list)
     masked_stretches: list[Masked] = field(default_factory=list)
     detectors: tuple[str, ...] = ()
     model: str = ""
     duration_s: float = 0.0
     wall_s: float = 0.0
     stages_s: dict[str, float] = field(default_factory=dict)
+    registry: SupereventRegistry = field(default_factory=lambda: SupereventRegistry("test"))
 
     def candidate(self, candidate: Candidate) -> None:
-        """Take a candidate."""
-        self.candidates.append((None, candidate))
+        """Take a candidate and give it the id that its alert would have."""
+        self.candidates.append((self.registry.assign(candidate.gps_ns), candidate))
 
     def masked(self, masked: Sequence[Masked]) -> None:
         """Take stretches that were not heard, joining those that touch."""
@@ -87,7 +89,7 @@ class Report:
         path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
 
 
-def candidate_dict(superevent_id: str | None, candidate: Candidate) -> dict[str, object]:
+def candidate_dict(superevent_id: str, candidate: Candidate) -> dict[str, object]:
     """Return a candidate's JSON form."""
     return {
         "superevent_id": superevent_id,

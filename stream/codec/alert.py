@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from fastavro import reader, writer
@@ -39,6 +40,22 @@ def encode_alert(alert: Mapping[str, Any]) -> bytes:
     except MALFORMED as error:
         raise SchemaError(f"alert does not fit schema alert {schemas.versions('alert')[-1]}: {error}") from error
     return body.getvalue()
+
+
+def write_alerts(path: Path, alerts: Sequence[Mapping[str, Any]]) -> None:
+    """Write alerts to a file: one object container, which any Avro reader reads back.
+
+    Raises
+    ------
+    SchemaError
+        If one does not fit the schema.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("wb") as file:
+            writer(file, schemas.load("alert"), list(alerts), strict_allow_default=True)
+    except MALFORMED as error:
+        raise SchemaError(f"alert does not fit schema alert {schemas.versions('alert')[-1]}: {error}") from error
 
 
 def decode_alert(payload: bytes) -> dict[str, Any]:
