@@ -25,7 +25,7 @@ from pipelines.source import KafkaBlocks
 from stream import __version__, metrics
 from stream.codec import strain_codec
 from stream.codec.avro import encode_heartbeat
-from stream.codec.registry import schema_registry
+from stream.codec.registry import SchemaRegistry, schema_registry
 from stream.detect import Ranked
 from stream.errors import TransportError
 from stream.health import HealthServer
@@ -90,10 +90,13 @@ class AlertSink:
 class Housekeeper:
     """What is done between polls: heartbeat, commits, checkpoints, metrics; each at its own interval."""
 
-    def __init__(self, settings: Settings, observer: Observer, heartbeats: Producer) -> None:
+    def __init__(
+        self, settings: Settings, observer: Observer, heartbeats: Producer, registry: SchemaRegistry | None
+    ) -> None:
         self._settings = settings
         self._observer = observer
         self._heartbeats = heartbeats
+        self._registry = registry
         self._heard: frozenset[str] = frozenset()
         self._due_s: dict[str, float] = {}
 
@@ -129,8 +132,11 @@ class Housekeeper:
     def beat(self) -> None:
         """Send a heartbeat."""
         try:
-            heartbeat = self._observer.heartbeat()
-            self._heartbeats.send(self._settings.topics.heartbeat, heartbeat.daemon_id, encode_heartbeat(heartbeat))
+            topic, heartbeat = self._settings.topics.heartbeat, self._observer.heartbeat()
+            message = encode_heartbeat(heartbeat)
+            if self._registry is not None:
+                message = self._registry.frame(topic, message)
+            self._heartbeats.send(topic, heartbeat.daemon_id, message)
         except TransportError as error:
             log.warning("heartbeat_not_sent", error=str(error))
 
@@ -181,11 +187,12 @@ def run(
         heartbeats = Producer(settings.kafka)
         closing.callback(heartbeats.close)
         consumer = closing.enter_context(Consumer(settings.kafka, _topics(settings)))
-        codec = strain_codec(settings.strain, schema_registry(settings.kafka))
-        source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set)
+        registry = schema_registry(settings.kafka)
+        codec = strain_codec(settings.strain, registry)
+        source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set, registry)
         daemon_id = f"{settings.kafka.group_id}@{socket.gethostname()}"
         observer = Observer(stages, source.status, consumer, publisher, clock, daemon_id)
-        source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats)
+        source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats, registry)
         server = HealthServer(settings.daemon.http_host, settings.daemon.http_port, observer.healthy, observer.ready)
         closing.callback(server.close)
         log.info(

@@ -11,19 +11,25 @@ from dataclasses import replace
 
 from pipelines.search import Block
 from stream.codec.avro import encode_strain, encode_witness
+from stream.codec.registry import SchemaRegistry, schema_registry
 from stream.kafka.producer import Producer
 from stream.records import StrainBlock
 from stream.settings import Settings, TopicSettings
 from stream.timebase import NS_PER_S, Clock
 
 
-def send(block: Block, producer: Producer, topics: TopicSettings, sent_ns: int) -> None:
-    """Send one block to its detector's topic, stamped with the time of sending."""
+def send(
+    block: Block, producer: Producer, topics: TopicSettings, sent_ns: int, registry: SchemaRegistry | None = None
+) -> None:
+    """Send one block to its detector's topic, stamped with the time of sending and framed if there is a registry."""
     stamped = replace(block, sent_ns=sent_ns)
     if isinstance(stamped, StrainBlock):
-        producer.send(topics.strain_prefix + stamped.detector, stamped.detector, encode_strain(stamped))
+        topic, message = topics.strain_prefix + stamped.detector, encode_strain(stamped)
     else:
-        producer.send(topics.witness_prefix + stamped.detector, stamped.detector, encode_witness(stamped))
+        topic, message = topics.witness_prefix + stamped.detector, encode_witness(stamped)
+    if registry is not None:
+        message = registry.frame(topic, message)
+    producer.send(topic, stamped.detector, message)
 
 
 def feed(
@@ -40,7 +46,7 @@ def feed(
     The first block leaves at once and sets the pace, unless its end lies less than a minute ahead on the clock:
     then the data are of the present, and each block leaves when the clock reaches its end.
     """
-    producer = Producer(settings.kafka)
+    producer, registry = Producer(settings.kafka), schema_registry(settings.kafka)
     stop = stop or threading.Event()
     started_ns: int | None = None
     first_end_ns = count = 0
@@ -56,7 +62,7 @@ def feed(
                 break
             if stop.is_set():
                 break
-            send(block, producer, settings.topics, clock.now_ns())
+            send(block, producer, settings.topics, clock.now_ns(), registry)
             count += 1
             if on_block is not None:
                 on_block(block)

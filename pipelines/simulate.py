@@ -14,7 +14,7 @@ from pipelines.replay import block_hops
 from pipelines.search import Block
 from stream.errors import ConfigurationError
 from stream.settings import Settings
-from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
+from stream.simulate.detector import Gap, Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters, draw_binary
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, SystemClock, ns_to_gps_s
 
@@ -70,6 +70,8 @@ class Simulation:
         Glitches per second and detector.
     duration_s : float or None
         None goes on until stopped.
+    gaps : tuple of (detector, start, length)
+        Stretches not sent, in seconds from the first sample.
     """
 
     seed: int = 7
@@ -79,6 +81,7 @@ class Simulation:
     duration_s: float | None = None
     block_s: float = 1 / 16
     witnesses: bool = True
+    gaps: tuple[tuple[str, float, float], ...] = ()
 
     def source(self, detectors: tuple[str, ...], start_ns: int) -> Iterator[Block]:
         """Return the blocks from ``start_ns`` on.
@@ -90,8 +93,16 @@ class Simulation:
         """
         if self.inject not in (None, "bbh"):
             raise ConfigurationError(f"--inject {self.inject}: there is only bbh (binary black holes)")
+        gaps = tuple(
+            Gap(detector, start_ns + round(at_s * NS_PER_S), start_ns + round((at_s + length_s) * NS_PER_S))
+            for detector, at_s, length_s in self.gaps
+        )
         config = NetworkConfig(
-            detectors=detectors, seed=self.seed, witnesses=self.witnesses, glitch_rate_hz=self.glitch_rate_hz
+            detectors=detectors,
+            seed=self.seed,
+            witnesses=self.witnesses,
+            glitch_rate_hz=self.glitch_rate_hz,
+            gaps=gaps,
         )
         every_ns = round(self.every_s * NS_PER_S)
         return injected_blocks(
@@ -103,6 +114,24 @@ class Simulation:
             every_ns=every_ns if self.inject else None,
             rng=np.random.default_rng(self.seed),
         )
+
+
+def parse_gap(text: str) -> tuple[str, float, float]:
+    """Return a gap written as ``L1:30:5``: detector, start and length in seconds.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is written otherwise.
+    """
+    try:
+        detector, start, length = text.split(":")
+        gap = detector, float(start), float(length)
+    except ValueError as error:
+        raise ConfigurationError(f"--gap {text}: write DETECTOR:START:SECONDS, for example L1:30:5") from error
+    if gap[2] <= 0:
+        raise ConfigurationError(f"--gap {text}: its length must be positive")
+    return gap
 
 
 def simulate_to_kafka(settings: Settings, simulation: Simulation, stop: threading.Event | None = None) -> int:

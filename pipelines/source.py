@@ -21,6 +21,7 @@ import structlog
 from pipelines.search import Block
 from stream.codec import StrainCodec
 from stream.codec.avro import decode_witness
+from stream.codec.registry import SchemaRegistry
 from stream.errors import DataError
 from stream.kafka.consumer import Message
 from stream.records import StrainBlock
@@ -88,6 +89,8 @@ class KafkaBlocks:
     clock : Clock
     stopped : callable
         Returns True when the daemon is to end.
+    registry : SchemaRegistry, optional
+        Takes the framing off witness messages; the strain codec has its own.
 
     Attributes
     ----------
@@ -102,12 +105,14 @@ class KafkaBlocks:
         settings: Settings,
         clock: Clock,
         stopped: Callable[[], bool],
+        registry: SchemaRegistry | None = None,
     ) -> None:
         self._consumer = consumer
         self._codec = codec
         self._clock = clock
         self.housekeeping: Callable[[], None] = _nothing
         self._stopped = stopped
+        self._registry = registry
         self._max_lag_s = settings.daemon.max_lag_s
         self._catch_up_ns = round(settings.daemon.catch_up_s * NS_PER_S)
         self._lags_since_ns: int | None = None
@@ -182,7 +187,7 @@ class KafkaBlocks:
             if detector is not None:
                 found: list[Block] = list(self._codec.decode(value, detector=detector))
             else:
-                found = [decode_witness(value)]
+                found = [decode_witness(self._registry.unframe("witness", value) if self._registry else value)]
         except DataError as error:
             self.status.refused[message.topic] = self.status.refused.get(message.topic, 0) + 1
             log.warning(

@@ -98,6 +98,19 @@ class SchemaRegistry:
             return single_object.MARKER + mark + body
         return self._resolve(name, schema_id, body)
 
+    def subjects(self) -> list[str]:
+        """Return the registry's subjects.
+
+        Raises
+        ------
+        TransportError
+            If the registry does not answer.
+        """
+        try:
+            return list(self._client.get_subjects())
+        except (SchemaRegistryError, httpx2.HTTPError, OSError, ValueError) as error:
+            raise self._away(error) from error
+
     def _resolve(self, name: str, schema_id: int, body: bytes) -> bytes:
         writer, ours = self._writers[schema_id], schemas.load(name)
         if writer.get("name") != ours["name"]:

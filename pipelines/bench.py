@@ -1,0 +1,264 @@
+"""``tocsin bench``: the latency and the speed of this pipeline, on this machine, printed by a command.
+
+Latency: the daemon as it runs in production, a simulator in a process of its own that sends H1 and L1 with witnesses in
+real time, an injection every few seconds, and the time from each merger to Kafka's acknowledgement of its alert.
+Throughput: archived data straight through the search.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from pipelines.daemon import Hooks, run
+from pipelines.demo import BILINEAR, SAME_EVENT_NS, create_topics, local_settings
+from pipelines.feed import feed
+from pipelines.observe import Observer
+from pipelines.publisher import Published
+from pipelines.replay import Progress
+from pipelines.report import Report
+from pipelines.search import Block, compose, search
+from pipelines.simulate import draw_injection
+from stream.configuration import load_settings
+from stream.errors import TransportError
+from stream.infer import open_model
+from stream.kafka.embedded import EmbeddedBroker
+from stream.records import Candidate
+from stream.settings import Settings
+from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
+from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, SystemClock
+from stream.types import FloatArray
+
+_WARM_UP_S = 16
+_TAIL_S = 3
+
+
+def machine() -> dict[str, object]:
+    """Return what the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cpu": model, "cores": cores, "python": platform.python_version(), "onnxruntime": onnxruntime.__version__,
+    }  # fmt: skip
+
+
+def percentiles(values: FloatArray) -> dict[str, float | int]:
+    """Return p50, p99, the largest and the number of values."""
+    p50, p99 = np.percentile(values, (50, 99))
+    return {"p50": round(float(p50), 4), "p99": round(float(p99), 4), "max": round(float(values.max()), 4),
+            "n": len(values)}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """When what happened, by candidate."""
+
+    found: list[tuple[Candidate, int]] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    observer: Observer | None = None
+    started: threading.Event = field(default_factory=threading.Event)
+
+    def hooks(self) -> Hooks:
+        """Return the hooks that fill this."""
+        clock = SystemClock()
+
+        def started(observer: Observer, _: int) -> None:
+            self.observer = observer
+            self.started.set()
+
+        return Hooks(started, lambda c: self.found.append((c, clock.now_ns())), self.published.append)
+
+
+def latency(
+    injections: int = 60, spacing_s: float = 4.0, seed: int = 11, broker: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, object]:  # fmt: skip
+    """Measure merger to alert over many injections; without ``broker``, through the embedded one.
+
+    Raises
+    ------
+    TocsinError
+        If a part of the pipeline failed.
+    """
+    with tempfile.TemporaryDirectory() as folder, EmbeddedBroker() as embedded:
+        settings = local_settings(broker or embedded.bootstrap_servers, Path(folder))
+        if broker is None:
+            create_topics(embedded, settings)
+        ledger, stop = _Ledger(), threading.Event()
+        conductor = _Conductor(settings, seed, injections, spacing_s, ledger, stop, progress)
+        conductor.thread.start()
+        try:
+            run(settings, stop=stop, hooks=ledger.hooks())
+        finally:
+            stop.set()
+            conductor.thread.join(30)
+        if conductor.error is not None:
+            raise conductor.error
+        figures = _figures(conductor.mergers_ns, ledger)
+    return figures | {
+        "detectors": list(settings.strain.detectors), "block_s": 1 / HOPS_PER_S, "witnesses": True,
+        "broker": broker or "embedded", "machine": machine(),
+    }  # fmt: skip
+
+
+class _Conductor:
+    """Starts the simulator once the daemon listens, and ends the daemon once everything was sent."""
+
+    def __init__(
+        self, settings: Settings, seed: int, injections: int, spacing_s: float, ledger: _Ledger,
+        stop: threading.Event, progress: Progress | None,
+    ) -> None:  # fmt: skip
+        self._settings, self._seed, self._ledger, self._stop = settings, seed, ledger, stop
+        self._injections, self._spacing_s, self._progress = injections, spacing_s, progress
+        self.mergers_ns: list[int] = []
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self._conduct, name="conductor", daemon=True)
+
+    def _conduct(self) -> None:
+        try:
+            self._send_all()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._stop.set()
+
+    def _send_all(self) -> None:
+        while not self._ledger.started.wait(0.1):
+            if self._stop.is_set():
+                return
+        # A simulator in a fresh process needs some seconds until it can send.
+        start_ns = (SystemClock().now_ns() // NS_PER_S + 8) * NS_PER_S
+        injected = plan(self._seed, start_ns, self._injections, self._spacing_s)
+        self.mergers_ns = [i.parameters.geocent_ns for i in injected]
+        end_ns = self.mergers_ns[-1] // NS_PER_S * NS_PER_S + _TAIL_S * NS_PER_S
+        process = multiprocessing.get_context("spawn").Process(
+            target=send_network, args=(self._settings, self._seed, injected, start_ns, end_ns), daemon=True
+        )
+        process.start()
+        while process.is_alive():
+            if self._stop.wait(0.5):
+                process.terminate()
+            if self._progress is not None:
+                now_s = max(0.0, (SystemClock().now_ns() - start_ns) / NS_PER_S)
+                self._progress(now_s, (end_ns - start_ns) / NS_PER_S)
+        process.join()
+        if process.exitcode and not self._stop.is_set():
+            raise TransportError(f"the simulator ended with exit code {process.exitcode}: see its message above")
+        time.sleep(1.0)
+
+
+def plan(seed: int, start_ns: int, injections: int, spacing_s: float) -> list[Injection]:
+    """Return injections at irregular times: their place within a block must not be always the same."""
+    rng = np.random.default_rng(seed)
+    first_ns = start_ns + _WARM_UP_S * NS_PER_S
+    return [
+        draw_injection(rng, first_ns + round((k + rng.uniform(-0.2, 0.2)) * spacing_s * NS_PER_S))
+        for k in range(injections)
+    ]
+
+
+def send_network(settings: Settings, seed: int, injected: list[Injection], start_ns: int, end_ns: int) -> None:
+    """Send a network with injections in real time; runs in a process of its own."""
+    network = SyntheticNetwork(NetworkConfig(detectors=settings.strain.detectors, seed=seed))
+    for injection in injected:
+        network.inject(injection)
+    blocks = network.blocks(start_ns, end_ns, 1)
+    ahead = [next(blocks) for _ in range(64)]  # what is slow at first (tables, caches) is behind us when time counts
+    feed(chain(ahead, blocks), settings, SystemClock())
+
+
+def _figures(mergers_ns: list[int], ledger: _Ledger) -> dict[str, object]:
+    """Match alerts to mergers."""
+    delays, steps = [], []
+    matched: set[int] = set()
+    found = {c.gps_ns: (c, at_ns) for c, at_ns in ledger.found}
+    for alert in ledger.published:
+        merger_ns = min(mergers_ns, key=lambda m: abs(m - alert.candidate_ns))
+        if abs(merger_ns - alert.candidate_ns) > SAME_EVENT_NS or merger_ns in matched:
+            continue
+        matched.add(merger_ns)
+        delays.append((alert.acknowledged_ns - merger_ns) / NS_PER_S)
+        candidate, at_ns = found[alert.candidate_ns]
+        steps.append(_steps_ms(candidate, merger_ns, at_ns, alert.acknowledged_ns))
+    assert ledger.observer is not None
+    watch = ledger.observer.stages.watch
+    split = {k: round(float(np.median([s[k] for s in steps])), 2) for k in steps[0]} if steps else {}
+    split |= {
+        f"compute_{stage}_mean": round(1e3 * s / max(1, watch.calls[stage]), 3) for stage, s in watch.seconds.items()
+    }
+    return {
+        "merger_to_alert_s": percentiles(np.array(delays)) if delays else None,
+        "stages_ms": split,
+        "missed": len(mergers_ns) - len(matched),
+        "false_alarms": len(ledger.published) - len(matched),
+    }
+
+
+def _steps_ms(candidate: Candidate, merger_ns: int, found_ns: int, acknowledged_ns: int) -> dict[str, float]:
+    """Split one event's time: what the data must hold, what the block waits for, what is computed, what is sent."""
+    needed_ns = candidate.peak.confirmed_ns
+    block_end_ns = -(-needed_ns // HOP_NS) * HOP_NS
+    return {
+        "data_after_merger": (needed_ns - merger_ns) / 1e6,
+        "block_fills": (block_end_ns - needed_ns) / 1e6,
+        "travel_and_compute": (found_ns - block_end_ns) / 1e6,
+        "publish": (acknowledged_ns - found_ns) / 1e6,
+    }
+
+
+def throughput(
+    duration_s: int = 128, detectors: tuple[int, ...] = (1, 2, 3), strides_s: tuple[float, ...] = (1 / 16, 1 / 4, 1.0),
+    progress: Progress | None = None, **infer: object,
+) -> dict[str, object]:  # fmt: skip
+    """Measure seconds of data per second of work, straight through the search, by detectors and stride.
+
+    The stride is how much data is taken through the stages at once. The headline figure is two detectors without
+    witnesses at the longest stride, as archived strain is replayed.
+    """
+    names = ("H1", "L1", "V1", "K1")
+    grid = []
+    cases = [(n, s, False) for n in detectors for s in strides_s] + [(2, s, True) for s in strides_s]
+    for done, (count, stride_s, witnesses) in enumerate(cases):
+        if progress is not None:
+            progress(done, len(cases))
+        settings = load_settings(
+            None, {"strain": {"detectors": names[:count]}, "denoise": {"bilinear": BILINEAR}, "infer": infer}
+        )
+        network = SyntheticNetwork(NetworkConfig(detectors=names[:count], seed=3, witnesses=witnesses))
+        start_ns = 1_400_000_000 * NS_PER_S
+        hops = round(stride_s * HOPS_PER_S)
+        blocks = list(network.blocks(start_ns, start_ns + duration_s * NS_PER_S, hops))
+        wall_s = _timed(settings, blocks)
+        grid.append({
+            "detectors": count, "stride_s": stride_s, "witnesses": witnesses,
+            "x_realtime": round(duration_s / wall_s, 1),
+        })  # fmt: skip
+    headline = next(g for g in grid if (g["detectors"], g["stride_s"], g["witnesses"]) == (2, max(strides_s), False))
+    return headline | {
+        "duration_s": duration_s, "grid": grid, "model": open_model(Settings().infer.model).label,
+        "machine": machine(),
+    }  # fmt: skip
+
+
+def _timed(settings: Settings, blocks: list[Block]) -> float:
+    stages = compose(settings)
+    report = Report(detectors=settings.strain.detectors)
+    started = time.perf_counter()
+    search(blocks, stages, report)
+    return time.perf_counter() - started
+
+

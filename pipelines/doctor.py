@@ -1,0 +1,139 @@
+"""``tocsin doctor``: is everything there that the daemon needs? Each finding is well, or says what to do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import onnxruntime
+
+import schemas
+from pipelines.search import compose
+from stream.codec.alert import decode_alert
+from stream.codec.registry import schema_registry
+from stream.errors import TocsinError
+from stream.kafka.topics import check, list_topics
+from stream.publish import Outbox
+from stream.settings import Settings
+
+_MIN_FREE_BYTES = 200_000_000
+_UNSYNCHRONISED = 5
+_MAX_CLOCK_ERROR_US = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``remedy`` is given when it is not well."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str | None = None
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yield findings, the quick ones first."""
+    looks: dict[str, Callable[[Settings], Finding]] = {
+        "schemas": _schemas,
+        "state folder": _state,
+        "clock": _clock,
+        "broker": _broker,
+        "topics": _topics,
+        "registry": _registry,
+        "accelerator": _accelerator,
+        "model": _model,
+    }
+    for name, look in looks.items():
+        try:
+            yield look(settings)
+        except TocsinError as error:
+            yield Finding(name, False, str(error), "see the message")
+
+
+def _schemas(_: Settings) -> Finding:
+    versions = {name: schemas.versions(name)[-1] for name in schemas.names()}
+    decode_alert(schemas.example("alert", versions["alert"]))
+    return Finding("schemas", True, ", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+def _state(settings: Settings) -> Finding:
+    folders = {settings.daemon.state_dir, settings.publish.outbox}
+    for folder in folders:
+        there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        if not os.access(there, os.W_OK):
+            return Finding("state folder", False, f"{there} is not writable", "give it to the daemon's user")
+        free = shutil.disk_usage(there).free
+        if free < _MIN_FREE_BYTES:
+            return Finding("state folder", False, f"{free / 1e6:.0f} MB free on {there}", "free some disk")
+    outbox = settings.publish.outbox
+    waiting = sum(1 for _ in Outbox(outbox).pending()) if outbox.is_dir() else 0
+    return Finding("state folder", True, f"{settings.daemon.state_dir} is writable; {waiting} alerts in the outbox")
+
+
+class _NtpTime(ctypes.Structure):
+    """``struct ntptimeval`` of <sys/timex.h>, with room to spare behind it."""
+
+    _fields_ = (
+        ("seconds", ctypes.c_long), ("microseconds", ctypes.c_long), ("maxerror_us", ctypes.c_long),
+        ("esterror_us", ctypes.c_long), ("tai_s", ctypes.c_long), ("reserved", ctypes.c_long * 4),
+    )  # fmt: skip
+
+
+def _clock(_: Settings) -> Finding:
+    """Ask the kernel whether its clock is held by NTP or PTP; latencies mean nothing otherwise."""
+    if sys.platform != "linux":
+        return Finding("clock", True, "not checked on this system: see that it follows NTP")
+    value = _NtpTime()
+    state = ctypes.CDLL(None).ntp_gettime(ctypes.byref(value))
+    error_ms = value.maxerror_us / 1000
+    if state == _UNSYNCHRONISED or value.maxerror_us > _MAX_CLOCK_ERROR_US:
+        return Finding(
+            "clock", False, f"not synchronised (error up to {error_ms:.0f} ms)", "run chrony or another NTP client"
+        )
+    return Finding("clock", True, f"synchronised, error below {error_ms:.1f} ms")
+
+
+def _broker(settings: Settings) -> Finding:
+    there = list_topics(settings)
+    return Finding("broker", True, f"{settings.kafka.bootstrap_servers} answers; {len(there)} topics")
+
+
+def _topics(settings: Settings) -> Finding:
+    wrong = [c for c in check(settings) if c.problem is not None]
+    if wrong:
+        detail = "; ".join(f"{c.name}: {c.problem}" for c in wrong)
+        return Finding("topics", False, detail, "; ".join(sorted({c.remedy or "" for c in wrong})))
+    return Finding("topics", True, "as they must be")
+
+
+def _registry(settings: Settings) -> Finding:
+    registry = schema_registry(settings.kafka)
+    if registry is None:
+        return Finding("registry", True, "none configured: messages carry their own schema's fingerprint")
+    subjects = registry.subjects()
+    return Finding("registry", True, f"{settings.kafka.schema_registry_url} answers; {len(subjects)} subjects")
+
+
+def _accelerator(settings: Settings) -> Finding:
+    there = [p.removesuffix("ExecutionProvider").lower() for p in onnxruntime.get_available_providers()]
+    detail = f"ONNX Runtime {onnxruntime.__version__} offers {', '.join(there)}; asked for {settings.infer.provider}"
+    if settings.infer.provider not in there:
+        return Finding("accelerator", False, detail, "install tocsin[cuda] on a machine with an NVIDIA driver")
+    return Finding("accelerator", True, detail)
+
+
+def _model(settings: Settings) -> Finding:
+    card = compose(settings).card
+    return Finding("model", True, f"{card.label}: files match its card, warmed up on {settings.infer.provider}")
+
+
+def as_dict(findings: list[Finding]) -> dict[str, object]:
+    """Return the JSON form."""
+    return {
+        "ok": all(f.ok for f in findings),
+        "findings": [{"name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy} for f in findings],
+    }
