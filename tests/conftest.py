@@ -1,12 +1,22 @@
-"""Fixtures of all tests, and how hypothesis runs."""
+"""Fixtures for all tests: where the real data are, which brokers there are, and the settings that reach them."""
 
 from __future__ import annotations
 
 import os
+import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from broker import apache_kafka
 from hypothesis import settings
+
+from stream.kafka.embedded import EmbeddedBroker
 
 # The same examples on every machine, and no deadline: a slow machine is not a failure.
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -25,3 +35,51 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"TOCSIN_TEST_DATA is {folder}, which is no folder: correct or unset it")
     return folder
+
+
+class Broker(Protocol):
+    """What both brokers can do."""
+
+    @property
+    def bootstrap_servers(self) -> str: ...
+    def create_topic(self, name: str, partitions: int = 1) -> None: ...
+    def down(self) -> None: ...
+    def up(self) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apache_kafka.ApacheKafka]:
+    """Apache Kafka, one for the whole run; skipped where it is not there, unless TOCSIN_REQUIRE_KAFKA is set."""
+    reason = apache_kafka.missing()
+    if reason is not None:
+        if os.environ.get("TOCSIN_REQUIRE_KAFKA"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    broker = apache_kafka.ApacheKafka(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def embedded() -> Iterator[EmbeddedBroker]:
+    """A fresh embedded broker."""
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.kafka),
+        pytest.param("kafka", marks=pytest.mark.broker, id="apache"),
+    ]
+)
+def any_broker(request: pytest.FixtureRequest) -> Broker:
+    """Each broker in turn: the same behaviour is asked of both."""
+    broker: Broker = request.getfixturevalue(request.param)
+    return broker
+
+
+@pytest.fixture
+def fresh() -> str:
+    """A name that no other test uses: tests share Apache Kafka, not its topics."""
+    return uuid.uuid4().hex[:10]

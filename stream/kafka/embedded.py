@@ -32,6 +32,7 @@ def _library() -> ctypes.CDLL:
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
     signatures = {
         "rd_kafka_conf_new": (pointer, []),
+        "rd_kafka_conf_set": (number, [pointer, text, text, text, ctypes.c_size_t]),
         "rd_kafka_new": (pointer, [number, pointer, text, ctypes.c_size_t]),
         "rd_kafka_destroy": (None, [pointer]),
         "rd_kafka_mock_cluster_new": (pointer, [pointer, number]),
@@ -54,7 +55,10 @@ class EmbeddedBroker:
     def __init__(self) -> None:
         self._library = _library()
         error = ctypes.create_string_buffer(256)
-        self._client = self._library.rd_kafka_new(_PRODUCER, self._library.rd_kafka_conf_new(), error, len(error))
+        configuration = self._library.rd_kafka_conf_new()
+        # This client only carries the cluster; that it has no servers of its own is no news.
+        self._library.rd_kafka_conf_set(configuration, b"log_level", b"2", error, len(error))
+        self._client = self._library.rd_kafka_new(_PRODUCER, configuration, error, len(error))
         if not self._client:
             raise TransportError(f"the embedded broker did not start: {error.value.decode()}")
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)

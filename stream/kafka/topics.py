@@ -98,12 +98,15 @@ def create(settings: Settings) -> list[str]:
     if not missing:
         return []
     new = [NewTopic(s.name, num_partitions=s.partitions, config=s.config()) for s in missing]
-    for name, future in _admin(settings).create_topics(new).items():
+    admin = _admin(settings)  # kept until its futures are done: its end ends them
+    for name, future in admin.create_topics(new).items():
         try:
             future.result(settings.kafka.operation_timeout_s)
         except confluent_kafka.KafkaException as error:
             if error.args[0].code() != confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TransportError(f"topic {name} could not be made: {error.args[0].str()}") from error
+        except TimeoutError as error:
+            raise TransportError(f"topic {name} could not be made: the broker did not answer in time") from error
     return [s.name for s in missing]
 
 
@@ -122,11 +125,13 @@ def _check_one(settings: Settings, spec: TopicSpec, partitions: int | None) -> T
             f"{partitions} partitions, not {spec.partitions}: blocks would lose their order",
             "delete it, create anew",
         )
-    resource = ConfigResource(ResourceType.TOPIC, spec.name)
+    resource, admin = ConfigResource(ResourceType.TOPIC, spec.name), _admin(settings)
     try:
-        found = _admin(settings).describe_configs([resource])[resource].result(settings.kafka.operation_timeout_s)
+        found = admin.describe_configs([resource])[resource].result(settings.kafka.operation_timeout_s)
     except confluent_kafka.KafkaException as error:
         return TopicCheck(spec.name, f"its configuration cannot be read: {error.args[0].str()}", "check the ACL")
+    except TimeoutError:
+        return TopicCheck(spec.name, "its configuration cannot be read: no answer in time", "ask again")
     wrong = [
         f"{key}={found[key].value} (must be {value})"
         for key, value in spec.config().items()

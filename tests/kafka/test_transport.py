@@ -1,0 +1,145 @@
+"""Producers, consumers and topics: the same behaviour is asked of the embedded broker and of Apache Kafka."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from stream.errors import DeadlineExceeded, TransportError
+from stream.kafka.consumer import Consumer, Message, read_all
+from stream.kafka.producer import Producer, TransactionalProducer
+from stream.kafka.topics import list_topics
+from stream.settings import KafkaSettings, Settings
+
+
+class AnyBroker:
+    """For annotations; see ``conftest.Broker``."""
+
+    bootstrap_servers: str
+    create_topic: Callable[..., None]
+    down: Callable[[], None]
+    up: Callable[[], None]
+
+
+@pytest.fixture
+def settings(any_broker: AnyBroker, fresh: str) -> KafkaSettings:
+    any_broker.create_topic(fresh)
+    return KafkaSettings(bootstrap_servers=any_broker.bootstrap_servers, group_id=fresh, operation_timeout_s=30)
+
+
+def read(consumer: Consumer, count: int, seconds: float = 20.0) -> list[Message]:
+    found: list[Message] = []
+    end = time.monotonic() + seconds
+    while len(found) < count and time.monotonic() < end:
+        found += consumer.poll_batch(0.1)
+    return found
+
+
+def send(settings: KafkaSettings, topic: str, values: list[bytes]) -> None:
+    producer = Producer(settings)
+    for value in values:
+        producer.send(topic, "key", value, (("a", b"1"), ("b", b"\x00\xff")))
+    producer.flush()
+    producer.close()
+
+
+def test_messages_arrive_once_in_order_with_key_headers_and_time(settings: KafkaSettings, fresh: str) -> None:
+    values = [b"%d" % k for k in range(500)]
+    before_ns = time.time_ns()
+    with Consumer(settings, [fresh], "earliest") as consumer:
+        send(settings, fresh, values)
+        found = read(consumer, len(values))
+    assert [m.value for m in found] == values
+    assert found[0].key == b"key"
+    assert found[0].headers == (("a", b"1"), ("b", b"\x00\xff"))
+    assert before_ns - 2_000_000 <= found[0].timestamp_ns <= time.time_ns()
+
+
+def test_a_message_of_eight_megabytes_passes(settings: KafkaSettings, fresh: str) -> None:
+    big = bytes(range(256)) * 4 * 1024 * 7
+    send(settings, fresh, [big])
+    assert [m.value for m in read_all(settings, fresh)] == [big]
+
+
+def test_a_consumer_goes_on_where_the_last_one_stored(settings: KafkaSettings, fresh: str) -> None:
+    send(settings, fresh, [b"0"])
+    with Consumer(settings, [fresh], "earliest", group_id=fresh) as first:
+        read(first, 1)
+        send(settings, fresh, [b"1", b"2", b"3"])
+        found = read(first, 3)
+        first.store(found[0])
+        first.commit()
+    with Consumer(settings, [fresh], "committed") as second:
+        assert [m.value for m in read(second, 2)] == [b"2", b"3"]
+
+
+def test_a_new_group_starts_at_the_present(settings: KafkaSettings, fresh: str) -> None:
+    send(settings, fresh, [b"old"])
+    with Consumer(settings, [fresh], "latest") as consumer:
+        read(consumer, 1, seconds=3.0)  # joins
+        send(settings, fresh, [b"new"])
+        assert [m.value for m in read(consumer, 1)] == [b"new"]
+
+
+def test_skip_to_now_leaves_out_what_is_there(settings: KafkaSettings, fresh: str) -> None:
+    send(settings, fresh, [b"%d" % k for k in range(50)])
+    with Consumer(settings, [fresh], "earliest") as consumer:
+        read(consumer, 1)
+        consumer.seek_to_end()
+        time.sleep(0.5)
+        read(consumer, 1, seconds=1.0)
+        send(settings, fresh, [b"after"])
+        assert read(consumer, 1)[-1].value == b"after"
+
+
+def test_read_all_of_an_empty_topic_is_empty(settings: KafkaSettings, fresh: str) -> None:
+    assert list(read_all(settings, fresh)) == []
+
+
+def test_read_all_of_a_missing_topic_names_the_remedy(settings: KafkaSettings) -> None:
+    with pytest.raises(TransportError, match="tocsin topics create"):
+        list(read_all(settings, "nobody-made-this"))
+
+
+def test_the_transactional_producer_sends_to_two_topics(
+    any_broker: AnyBroker, settings: KafkaSettings, fresh: str
+) -> None:
+    any_broker.create_topic(fresh + ".json")
+    apache = type(any_broker).__name__ == "ApacheKafka"
+    producer = TransactionalProducer(settings, fresh, transactions=apache)
+    with producer.transaction():
+        producer.send(fresh, "k", b"avro")
+        producer.send(fresh + ".json", "k", b"json")
+    assert [m.value for m in read_all(settings, fresh)] == [b"avro"]
+    assert [m.value for m in read_all(settings, fresh + ".json")] == [b"json"]
+    producer.close()
+
+
+def test_a_broker_that_goes_and_returns_loses_nothing(
+    any_broker: AnyBroker, settings: KafkaSettings, fresh: str
+) -> None:
+    """What is sent while it is away is delivered when it is back; the reader goes on by itself."""
+    producer = Producer(settings)
+    with Consumer(settings, [fresh], "earliest") as consumer:
+        producer.send(fresh, "k", b"before")
+        assert [m.value for m in read(consumer, 1)] == [b"before"]
+        any_broker.down()
+        producer.send(fresh, "k", b"during")
+        with pytest.raises(DeadlineExceeded):
+            producer.flush(1.0)
+        assert read(consumer, 1, seconds=1.0) == []
+        any_broker.up()
+        producer.flush(30.0)
+        producer.send(fresh, "k", b"after")
+        producer.flush(30.0)
+        assert [m.value for m in read(consumer, 2, seconds=40.0)] == [b"during", b"after"]
+        assert consumer.errors > 0
+    producer.close()
+
+
+def test_nobody_there_is_said_within_the_time_given() -> None:
+    settings = Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1", operation_timeout_s=0.5))
+    with pytest.raises(TransportError, match=r"no broker at 127\.0\.0\.1:1"):
+        list_topics(settings)
