@@ -84,11 +84,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, "text/plain", b"here are /metrics, /healthz and /readyz\n")
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except ConnectionError:
+            self.close_connection = True  # who asked has gone
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep silent: a scrape every few seconds is no news."""

@@ -61,6 +61,7 @@ class Consumer:
         self._timeout_s = settings.operation_timeout_s
         self._start = start
         self._closed = False
+        self._assigned: frozenset[tuple[str, int]] = frozenset()
         self._watch = BrokerWatch("consumer")
         if start != "committed" and group_id is None:
             group_id = f"{settings.group_id}-{uuid.uuid4().hex[:12]}"
@@ -82,8 +83,8 @@ class Consumer:
 
     @property
     def assigned(self) -> list[tuple[str, int]]:
-        """Partitions that this consumer reads."""
-        return [(p.topic, p.partition) for p in self._consumer.assignment()]
+        """Partitions that this consumer reads; kept here, for asking librdkafka may wait for a broker."""
+        return sorted(self._assigned)
 
     def poll_batch(self, timeout_s: float, max_messages: int = 500) -> list[Message]:
         """Return what is there: at once when something is, after ``timeout_s`` with nothing otherwise.
@@ -139,6 +140,7 @@ class Consumer:
             partitions = self._placed(consumer, partitions)
         log.info("partitions_assigned", partitions=[f"{p.topic}[{p.partition}]" for p in partitions])
         consumer.incremental_assign(partitions)
+        self._assigned |= {(p.topic, p.partition) for p in partitions}
 
     def _placed(self, consumer: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         if isinstance(self._start, int):
@@ -152,6 +154,7 @@ class Consumer:
         log.info("partitions_revoked", partitions=[f"{p.topic}[{p.partition}]" for p in partitions])
         self.commit()
         consumer.incremental_unassign(partitions)
+        self._assigned -= {(p.topic, p.partition) for p in partitions}
 
     def _checked(self, raw: confluent_kafka.Message) -> Message | None:
         error = raw.error()

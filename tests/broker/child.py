@@ -1,0 +1,95 @@
+"""Processes that are killed at a chosen step: run by the tests as ``python child.py MODE STEP SETTINGS``.
+
+``publisher`` publishes one candidate; ``daemon`` runs the daemon. ``STEP`` says where SIGKILL strikes; ``none``
+nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipelines import daemon
+from pipelines.publisher import Publisher
+from stream.configuration import load_settings
+from stream.kafka.producer import TransactionalProducer
+from stream.log import configure_logging
+from stream.publish import Outbox
+from stream.records import Background, Candidate, Peak
+from stream.timebase import SystemClock
+
+GPS_NS = 1_400_000_000_123_000_000
+
+
+def die(*_: Any, **__: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(owner: type, name: str) -> None:
+    """Die instead of a call."""
+    setattr(owner, name, die)
+
+
+def after(owner: type, name: str) -> None:
+    """Die once a call is done."""
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def wrapped(*arguments: Any, **keywords: Any) -> None:
+        original(*arguments, **keywords)
+        die()
+
+    setattr(owner, name, wrapped)
+
+
+def after_first_send() -> None:
+    """Die between the Avro and the JSON message of one transaction."""
+    after(TransactionalProducer, "send")
+
+
+def in_commit() -> None:
+    """Die when the messages are on the broker and the commit is about to be asked for."""
+    original = TransactionalProducer._try
+
+    def patched(self: TransactionalProducer, call: str, *arguments: float) -> None:
+        if call == "commit_transaction":
+            self._producer.flush(10)
+            die()
+        original(self, call, *arguments)
+
+    TransactionalProducer._try = patched  # type: ignore[method-assign]
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "before_outbox": lambda: before(Outbox, "put"),
+    "after_outbox": lambda: after(Outbox, "put"),
+    "in_transaction": after_first_send,
+    "before_commit": in_commit,
+    "after_commit": lambda: before(Outbox, "acknowledge"),
+    "none": lambda: None,
+}
+
+
+def candidate() -> Candidate:
+    peak = Peak(GPS_NS, 9.0, ("H1", "L1"), (("H1", 4.0), ("L1", 5.0)), GPS_NS + 180_000_000)
+    return Candidate(peak, 1e-9, True, Background("shipped", 1e9, ("H1", "L1")), "test-1")
+
+
+def main(mode: str, step: str, config: str) -> None:
+    settings = load_settings(Path(config))
+    configure_logging("info", "json")
+    STEPS[step]()
+    if mode == "publisher":
+        publisher = Publisher(settings, SystemClock())
+        publisher.publish(candidate())
+        publisher.close()
+        publisher.check()
+    else:
+        daemon.run(settings)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

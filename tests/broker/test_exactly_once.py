@@ -1,0 +1,153 @@
+"""An alert is published exactly once, wherever the process is killed and however the broker fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from broker import child
+from broker.apache_kafka import ApacheKafka
+
+from pipelines.feed import feed
+from pipelines.publisher import Published, Publisher
+from pipelines.search import Block
+from pipelines.subscribe import receive
+from stream.configuration import load_settings, render_settings
+from stream.errors import PublishError
+from stream.kafka.consumer import read_all
+from stream.kafka.topics import create
+from stream.settings import Settings
+from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
+from stream.simulate.waveforms import BinaryParameters
+from stream.timebase import NS_PER_S, SystemClock
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def settings(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> Settings:
+    made = load_settings(
+        None,
+        {
+            "kafka": {"bootstrap_servers": kafka.bootstrap_servers, "group_id": fresh},
+            "topics": {
+                "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
+                "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",
+            },
+            "publish": {"outbox": tmp_path / "outbox", "transactional_id": fresh},
+            "daemon": {"state_dir": tmp_path, "http_port": 0},
+        },
+    )  # fmt: skip
+    create(made)
+    return made
+
+
+def start(mode: str, step: str, settings: Settings, folder: Path) -> subprocess.Popen[bytes]:
+    config = folder / "tocsin.toml"
+    config.write_text(render_settings(settings))
+    log = (folder / f"{mode}-{step}.log").open("ab")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    return subprocess.Popen(
+        [sys.executable, child.__file__, mode, step, str(config)], stdout=log, stderr=log, env=environment
+    )
+
+
+def messages(settings: Settings) -> tuple[list[str], list[str]]:
+    """Superevent ids on the Avro and on the JSON topic."""
+    avro = [receive(m).superevent_id for m in read_all(settings.kafka, settings.topics.alerts)]
+    json = [receive(m).superevent_id for m in read_all(settings.kafka, settings.topics.alerts_json)]
+    return avro, json
+
+
+@pytest.mark.parametrize("step", [s for s in child.STEPS if s != "none"])
+def test_publisher_killed_at_any_step_publishes_once(step: str, settings: Settings, tmp_path: Path) -> None:
+    """The restarted search finds the event again and hands it over again."""
+    assert start("publisher", step, settings, tmp_path).wait(60) == -signal.SIGKILL
+    assert start("publisher", "none", settings, tmp_path).wait(60) == 0
+    assert messages(settings) == (["TS240517a"], ["TS240517a"])
+
+
+def test_the_outbox_alone_brings_the_alert_back(settings: Settings, tmp_path: Path) -> None:
+    """Even if the event is not found again."""
+    assert start("publisher", "after_outbox", settings, tmp_path).wait(60) == -signal.SIGKILL
+    publisher = Publisher(settings, SystemClock())
+    publisher.close()
+    assert messages(settings) == (["TS240517a"], ["TS240517a"])
+
+
+def test_the_same_event_twice_is_one_alert_and_another_gets_the_next_letter(settings: Settings) -> None:
+    published: list[Published] = []
+    publisher = Publisher(settings, SystemClock(), published.append)
+    event = child.candidate()
+    publisher.publish(event)
+    publisher.publish(event)
+    publisher.close()
+    assert messages(settings)[0] == ["TS240517a"]
+    assert [p.superevent_id for p in published] == ["TS240517a"]
+
+
+def test_a_second_publisher_with_the_same_id_stops_the_first(settings: Settings) -> None:
+    first = Publisher(settings, SystemClock())
+    second = Publisher(settings, SystemClock())
+    second.publish(child.candidate())
+    second.close()
+    first.close()
+    assert messages(settings)[0] == ["TS240517a"]
+
+
+def network_blocks(start_ns: int, seconds: int, merger_ns: int) -> Iterator[Block]:
+    network = SyntheticNetwork(NetworkConfig(seed=5, witnesses=False))
+    binary = BinaryParameters(36.0, 29.0, ra_rad=1.0, dec_rad=0.7, geocent_ns=merger_ns)
+    network.inject(Injection(binary, network_snr=30.0))
+    return network.blocks(start_ns, start_ns + seconds * NS_PER_S, 1)
+
+
+def wait_for(what: str, log: Path, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if log.exists() and what in log.read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {what} in {log.read_text()[-3000:]}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["before_outbox", "after_outbox", "before_commit"])
+def test_daemon_killed_between_detection_and_publication_publishes_once(
+    step: str, settings: Settings, tmp_path: Path
+) -> None:
+    clock = SystemClock()
+    first = start("daemon", step, settings, tmp_path)
+    wait_for("partitions_assigned", tmp_path / f"daemon-{step}.log")
+    start_ns = clock.now_ns() // NS_PER_S * NS_PER_S
+    merger_ns = start_ns + 14 * NS_PER_S + 400_000_000
+    sender = threading.Thread(target=feed, args=(network_blocks(start_ns, 26, merger_ns), settings, clock))
+    sender.start()
+    assert first.wait(60) == -signal.SIGKILL
+    second = start("daemon", "none", settings, tmp_path)
+    log = tmp_path / "daemon-none.log"
+    wait_for("partitions_assigned", log)
+    sender.join()
+    wait_for("alert_published" if step != "after_outbox" else "outbox_recovered", log)
+    time.sleep(3)
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(60) == 0
+    assert '"stopped"' in log.read_text()
+    (alert,) = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts)]
+    assert abs(alert.extra["gps_ns"] - merger_ns) < 50_000_000
+
+
+def test_a_full_outbox_disk_does_not_stop_the_alert(settings: Settings, tmp_path: Path) -> None:
+    """Kafka is the truth; the outbox's failure is logged."""
+    publisher = Publisher(settings, SystemClock())
+    publisher._outbox.put = lambda _: (_ for _ in ()).throw(PublishError("disk full"))  # type: ignore[method-assign]
+    publisher.publish(child.candidate())
+    publisher.close()
+    assert messages(settings) == (["TS240517a"], ["TS240517a"])

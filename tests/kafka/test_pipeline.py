@@ -1,0 +1,225 @@
+"""The main job, end to end on each broker: strain in, one alert out, in under a second."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.daemon import Hooks, run
+from pipelines.demo import Background
+from pipelines.feed import feed
+from pipelines.observe import Observer
+from pipelines.publisher import Published
+from pipelines.replay import rebase_shift_ns, replay_to_kafka
+from pipelines.search import Block
+from pipelines.subscribe import alerts, receive
+from stream.codec.avro import decode_heartbeat
+from stream.configuration import load_settings
+from stream.errors import TransportError
+from stream.kafka.consumer import read_all
+from stream.kafka.topics import required_topics
+from stream.settings import Settings
+from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
+from stream.simulate.waveforms import BinaryParameters
+from stream.timebase import NS_PER_S, SystemClock
+
+GW150914_NS = 1_126_259_462_420_000_000
+
+
+class AnyBroker:
+    """For annotations; see ``conftest.Broker``."""
+
+    bootstrap_servers: str
+    create_topic: Callable[..., None]
+    down: Callable[[], None]
+    up: Callable[[], None]
+
+
+@pytest.fixture
+def settings(any_broker: AnyBroker, fresh: str, tmp_path: Path) -> Settings:
+    made = load_settings(
+        None,
+        {
+            "kafka": {"bootstrap_servers": any_broker.bootstrap_servers, "group_id": fresh},
+            "topics": {
+                "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
+                "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",
+            },
+            "publish": {
+                "outbox": tmp_path / "outbox", "transactional_id": fresh,
+                "transactions": type(any_broker).__name__ == "ApacheKafka",
+            },
+            "daemon": {"state_dir": tmp_path, "http_port": 0},
+        },
+    )  # fmt: skip
+    for topic in required_topics(made):
+        any_broker.create_topic(topic.name)
+    return made
+
+
+@dataclass
+class Running:
+    """A daemon in a thread."""
+
+    published: list[Published] = field(default_factory=list)
+    observer: Observer | None = None
+    port: int = 0
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+@contextmanager
+def daemon(settings: Settings) -> Iterator[Running]:
+    """Run the daemon until the block ends, then drain it."""
+    running, started, stop = Running(), threading.Event(), threading.Event()
+
+    def ready(observer: Observer, port: int) -> None:
+        running.observer, running.port = observer, port
+        started.set()
+
+    thread = Background("daemon", lambda: run(settings, stop=stop, hooks=Hooks(ready, None, running.published.append)))
+    try:
+        while not started.wait(0.1) and thread.running:
+            pass
+        assert thread.error is None, thread.error
+        end = time.monotonic() + 30
+        while len(running.observer.consumer.assigned) < 2 and time.monotonic() < end:  # type: ignore[union-attr]
+            time.sleep(0.05)
+        yield running
+    finally:
+        stop.set()
+        thread.join(60)
+
+
+def injected(start_ns: int, seconds: int, merger_ns: int) -> Iterator[Block]:
+    network = SyntheticNetwork(NetworkConfig(seed=5, witnesses=False))
+    binary = BinaryParameters(36.0, 29.0, ra_rad=1.0, dec_rad=0.7, geocent_ns=merger_ns)
+    network.inject(Injection(binary, network_snr=30.0))
+    return network.blocks(start_ns, start_ns + seconds * NS_PER_S, 1)
+
+
+def sent_alerts(settings: Settings) -> list[dict[str, Any]]:
+    return [receive(m).as_dict() for m in read_all(settings.kafka, settings.topics.alerts)]
+
+
+@pytest.mark.slow
+def test_gw150914_rings_once_in_less_than_a_second(settings: Settings, data_dir: Path) -> None:
+    files = sorted((data_dir / "strain").glob("GW150914/*_4_V2*.hdf5"))
+    heard: list[str] = []
+    stop = threading.Event()
+
+    def telescope() -> None:
+        for alert in alerts(settings, settings.topics.alerts, "earliest", stop):
+            heard.append(alert.superevent_id)
+
+    subscriber = Background("telescope", telescope)
+    with daemon(settings) as running:
+        shift_ns = replay_to_kafka(files, settings=settings, speed=1.0, rebase=True)
+        time.sleep(0.5)
+    stop.set()
+    subscriber.join()
+    (alert,) = sent_alerts(settings)
+    assert abs(alert["tocsin"]["gps_ns"] - shift_ns - GW150914_NS) < 50_000_000
+    assert alert["event"]["instruments"] == ["H1", "L1"]
+    (published,) = running.published
+    after_merger_s = (published.acknowledged_ns - GW150914_NS - shift_ns) / NS_PER_S
+    print(f"GW150914: merger to alert {after_merger_s:.3f} s")
+    assert 0 < after_merger_s < 1.0
+    assert heard == [alert["superevent_id"]]
+    (as_json,) = read_all(settings.kafka, settings.topics.alerts_json)
+    assert json.loads(as_json.value or b"")["superevent_id"] == alert["superevent_id"]
+
+
+@pytest.mark.slow
+def test_the_daemon_says_how_it_is(settings: Settings) -> None:
+    """Not ready before strain comes, ready when it hears, degraded when a detector is silent; metrics and beats."""
+    clock = SystemClock()
+    with daemon(settings) as running:
+        assert running.get("/healthz")[0] == 200
+        status, body = running.get("/readyz")
+        assert (status, json.loads(body)["checks"]["detectors"]["ok"]) == (503, False)
+        start_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
+        network = SyntheticNetwork(NetworkConfig(witnesses=False))
+        feed(network.blocks(start_ns, start_ns + 12 * NS_PER_S, 1), settings, clock)
+        status, body = running.get("/readyz")
+        assert status == 200, body
+        lone = SyntheticNetwork(NetworkConfig(detectors=("H1",), witnesses=False))
+        after_ns = start_ns + 12 * NS_PER_S
+        feed(lone.blocks(after_ns, after_ns + 8 * NS_PER_S, 1), settings, clock)
+        status, body = running.get("/readyz")
+        assert status == 200
+        assert "L1 silent" in json.loads(body)["checks"]["detectors"]["detail"]
+        _, text = running.get("/metrics")
+        assert 'tocsin_masked_seconds_total{detector="L1"' in text
+        assert 'tocsin_stage_seconds_bucket{le="0.01",stage="infer"}' in text
+        assert running.get("/nothing")[0] == 404
+    beats = [decode_heartbeat(m.value or b"") for m in read_all(settings.kafka, settings.topics.heartbeat)]
+    assert {"starting", "running", "degraded", "draining"} == {b.state for b in beats}
+    assert beats[-1].state == "draining"
+    assert len({b.daemon_id for b in beats}) == 1
+
+
+@pytest.mark.slow
+def test_broker_gone_for_half_a_minute_loses_no_event(any_broker: AnyBroker, settings: Settings) -> None:
+    """The detectors keep their blocks, the merger comes in the outage; when the broker is back, it rings, once."""
+    clock = SystemClock()
+    with daemon(settings) as running:
+        start_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
+        merger_ns = start_ns + 25 * NS_PER_S
+        sender = Background("sender", lambda: feed(injected(start_ns, 50, merger_ns), settings, clock))
+        time.sleep(14)
+        any_broker.down()
+        time.sleep(30)
+        any_broker.up()
+        sender.join(60)
+        end = time.monotonic() + 30
+        while not running.published and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(1)
+        assert running.observer is not None
+        assert running.observer.status.skipped_s == 0
+    (alert,) = sent_alerts(settings)
+    assert abs(alert["tocsin"]["gps_ns"] - merger_ns) < 50_000_000
+
+
+@pytest.mark.slow
+def test_a_restart_hears_at_once(settings: Settings) -> None:
+    """The checkpoint holds the PSDs: a merger 4 s after the restart rings, where a fresh start needs 10 s."""
+    clock = SystemClock()
+    with daemon(settings):
+        start_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
+        feed(injected(start_ns, 12, start_ns + 100 * NS_PER_S), settings, clock)
+    with daemon(settings):
+        again_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
+        merger_ns = again_ns + 4 * NS_PER_S
+        feed(injected(again_ns, 7, merger_ns), settings, clock)
+        time.sleep(0.5)
+    (alert,) = sent_alerts(settings)
+    assert abs(alert["tocsin"]["gps_ns"] - merger_ns) < 50_000_000
+
+
+def test_missing_topics_are_named(settings: Settings) -> None:
+    elsewhere = settings.model_copy(update={"topics": settings.topics.model_copy(update={"alerts": "not-made"})})
+    with pytest.raises(TransportError, match=r"not-made.*tocsin topics create"):
+        run(elsewhere, stop=threading.Event())
+
+
+def test_rebasing_moves_whole_seconds_to_the_next_one() -> None:
+    shift_ns = rebase_shift_ns(1_126_259_446 * NS_PER_S, 1_479_000_000 * NS_PER_S + 300_000_000)
+    assert shift_ns % NS_PER_S == 0
+    assert 1_126_259_446 * NS_PER_S + shift_ns == 1_479_000_001 * NS_PER_S

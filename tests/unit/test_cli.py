@@ -1,0 +1,115 @@
+"""The command line: results on stdout, errors in one line, exit codes that mean something."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fastavro import reader
+from typer.testing import CliRunner
+
+from pipelines import cli
+from pipelines.cli import app
+
+COMMANDS = [
+    ["run"], ["demo"], ["simulate"], ["replay"], ["fetch"], ["subscribe"], ["doctor"], ["topics", "create"],
+    ["topics", "list"], ["topics", "check"], ["bench", "latency"], ["bench", "throughput"],
+]  # fmt: skip
+
+
+def tocsin(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *arguments],
+        capture_output=True, text=True, timeout=120, check=False, env=os.environ | environment,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_with_an_example(command: list[str]) -> None:
+    shown = CliRunner().invoke(app, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert "Example" in shown.output
+    assert f"tocsin {' '.join(command)}" in shown.output
+
+
+def test_several_detectors_may_follow_one_option() -> None:
+    written = ["fetch", "GW150914", "--detectors", "H1", "L1", "--out", "data/"]
+    meant = ["fetch", "GW150914", "--detectors", "H1", "--detectors", "L1", "--out", "data/"]
+    assert cli._several_detectors(written) == meant
+    assert cli._several_detectors(meant) == meant
+
+
+def test_usage_errors_exit_with_2() -> None:
+    assert tocsin("nonsense").returncode == 2
+    wrong = tocsin("run", "--config", "none.toml")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("tocsin: configuration file none.toml cannot be read")
+    assert tocsin("replay", "--direct").returncode == 2
+
+
+def test_an_unknown_setting_in_the_environment_exits_with_2() -> None:
+    wrong = tocsin("run", "--print-config", TOCSIN_KAFKA__BOOTSTRAP="x")
+    assert wrong.returncode == 2
+    assert "TOCSIN_KAFKA__BOOTSTRAP" in wrong.stderr
+
+
+def test_no_broker_exits_with_1_and_says_so() -> None:
+    wrong = tocsin("run", "--broker", "127.0.0.1:1", TOCSIN_KAFKA__OPERATION_TIMEOUT_S="1")
+    assert wrong.returncode == 1
+    assert "no broker at 127.0.0.1:1" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_a_damaged_file_is_named_and_exits_with_1(data_dir: Path) -> None:
+    (damaged,) = (data_dir / "strain/damaged").glob("*.hdf5")
+    wrong = tocsin("replay", str(damaged), "--direct")
+    assert wrong.returncode == 1
+    assert damaged.name in wrong.stderr
+    assert wrong.stderr.count("\n") == 1
+
+
+def test_replay_writes_report_and_alerts(data_dir: Path, tmp_path: Path) -> None:
+    files = sorted(str(p) for p in (data_dir / "strain").glob("GW150914/*_4_V2*.hdf5"))
+    out, report = tmp_path / "out.avro", tmp_path / "out.json"
+    done = tocsin("replay", *files, "--direct", "--alerts", str(out), "--report", str(report), "--json")
+    assert done.returncode == 0, done.stderr
+    written = json.loads(report.read_text())
+    assert json.loads(done.stdout) == written
+    (found,) = written["candidates"]
+    assert found["gps"] == pytest.approx(1126259462.42, abs=0.05)
+    assert found["detectors"] == ["H1", "L1"]
+    assert written["duration_s"] == 32.0
+    with out.open("rb") as file:
+        (alert,) = reader(file)
+    assert alert["superevent_id"] == found["superevent_id"] == "TS150914a"
+    assert alert["event"]["far"] == found["far_hz"]
+
+
+def test_ctrl_c_ends_a_simulation_cleanly() -> None:
+    """While it waits for a broker that is not there, too."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", "simulate", "--broker", "127.0.0.1:1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"TOCSIN_KAFKA__OPERATION_TIMEOUT_S": "1"},
+    )  # fmt: skip
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+
+
+def test_printed_configuration_is_toml_that_run_takes(tmp_path: Path) -> None:
+    printed = tocsin("run", "--print-config", "--detectors", "H1", "V1")
+    file = tmp_path / "tocsin.toml"
+    file.write_text(printed.stdout)
+    again = tocsin("run", "--print-config", "--config", str(file))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == printed.stdout
+    assert 'detectors = ["H1", "V1"]' in printed.stdout
