@@ -22,6 +22,17 @@ from stream.settings import Settings
 
 _MIN_FREE_BYTES = 200_000_000
 _UNSYNCHRONISED = 5
+_MAX_BROKER_S = 5.0
+_REMEDIES = {
+    "schemas": "install the package anew",
+    "state folder": "look at daemon.state_dir and publish.outbox",
+    "clock": "run chrony or another NTP client",
+    "broker": "start it, or correct kafka.bootstrap_servers and the security settings",
+    "topics": "tocsin topics create",
+    "registry": "start it, or correct kafka.schema_registry_url",
+    "accelerator": "install tocsin[cuda] on a machine with an NVIDIA driver, or set infer.provider",
+    "model": "correct infer.model and infer.provider, or install the package anew",
+}
 _MAX_CLOCK_ERROR_US = 100_000
 
 
@@ -37,6 +48,10 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Yield findings, the quick ones first."""
+    quick = min(settings.kafka.operation_timeout_s, _MAX_BROKER_S)
+    settings = settings.model_copy(
+        update={"kafka": settings.kafka.model_copy(update={"operation_timeout_s": quick})}
+    )  # fmt: skip
     looks: dict[str, Callable[[Settings], Finding]] = {
         "schemas": _schemas,
         "state folder": _state,
@@ -47,11 +62,16 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "accelerator": _accelerator,
         "model": _model,
     }
+    answers = True
     for name, look in looks.items():
+        if name == "topics" and not answers:
+            yield Finding(name, False, "not looked at: no broker", "the broker first")
+            continue
         try:
             yield look(settings)
         except TocsinError as error:
-            yield Finding(name, False, str(error), "see the message")
+            answers = answers and name != "broker"
+            yield Finding(name, False, str(error), _REMEDIES[name])
 
 
 def _schemas(_: Settings) -> Finding:

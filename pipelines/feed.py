@@ -43,8 +43,8 @@ def feed(
 ) -> int:
     """Send blocks at ``speed`` times real time; return how many.
 
-    The first block leaves at once and sets the pace, unless its end lies less than a minute ahead on the clock:
-    then the data are of the present, and each block leaves when the clock reaches its end.
+    The first block leaves at once and sets the pace, unless its end lies within a minute of the clock: then the
+    data are of the present, and each block leaves when the clock reaches its end.
     """
     producer, registry = Producer(settings.kafka), schema_registry(settings.kafka)
     stop = stop or threading.Event()
@@ -55,8 +55,7 @@ def feed(
             now_ns = clock.now_ns()
             if started_ns is None:
                 first_end_ns = block.end_ns
-                ahead_ns = block.end_ns - now_ns
-                started_ns = now_ns + (ahead_ns if 0 < ahead_ns < 60 * NS_PER_S else 0)
+                started_ns = first_end_ns if abs(first_end_ns - now_ns) < 60 * NS_PER_S else now_ns
             due_ns = started_ns + round((block.end_ns - first_end_ns) / speed)
             if due_ns > now_ns and stop.wait((due_ns - now_ns) / NS_PER_S):
                 break

@@ -110,4 +110,4 @@ def _statistic(axes: Axes, recorder: Recorder, candidate: Candidate) -> None:
     )
     axes.axvline(0.0, color="0.5", ls="--", label="merger")
     axes.set_ylabel("ranking statistic")
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", handlelength=2.0)

@@ -39,13 +39,14 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     _check_environment()
     source = type("Settings", (Settings,), {"model_config": SettingsConfigDict(toml_file=path)})
     try:
-        settings: Settings = source(**dict(overrides or {}))
+        read = source(**dict(overrides or {}))
     except ValidationError as error:
         where = f" in {path}" if path is not None else ""
         raise ConfigurationError(f"settings{where}: {_explain(error)}") from error
     except ValueError as error:  # pydantic-settings: a variable whose value is not the JSON that its key wants
         raise ConfigurationError(f"environment: {error}") from error
-    return settings
+    # The class made for the file ends here: another process could not unpickle it.
+    return Settings.model_construct(read.model_fields_set, **{key: getattr(read, key) for key in Settings.model_fields})
 
 
 def _check_file(path: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,8 @@ def test_printed_settings_load_back_equal(tmp_path: Path) -> None:
     )
     file = tmp_path / "printed.toml"
     file.write_text(render_settings(settings))
-    assert load_settings(file).model_dump() == settings.model_dump()
+    assert load_settings(file) == settings
+    assert pickle.loads(pickle.dumps(settings)) == settings
 
 
 def test_every_key_is_described_and_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:

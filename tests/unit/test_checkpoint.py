@@ -1,0 +1,80 @@
+"""The checkpoint brings PSDs and live background back; one that cannot be read is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import checkpoint
+from pipelines.report import Report
+from pipelines.search import Stages, compose, search
+from stream.records import StrainBlock
+from stream.settings import Settings
+from stream.simulate.detector import NetworkConfig, SyntheticNetwork
+from stream.timebase import NS_PER_S
+
+START_NS = 1_400_000_000 * NS_PER_S
+
+
+def noise(seconds: int) -> Iterator[StrainBlock]:
+    network = SyntheticNetwork(NetworkConfig(seed=2, witnesses=False))
+    for block in network.blocks(START_NS, START_NS + seconds * NS_PER_S, 16):
+        assert isinstance(block, StrainBlock)
+        yield block
+
+
+@pytest.fixture(scope="module")
+def run_for_a_while() -> Stages:
+    stages = compose(Settings())
+    search(noise(16), stages, Report())
+    return stages
+
+
+def test_a_restored_search_hears_from_its_first_block(run_for_a_while: Stages, tmp_path: Path) -> None:
+    checkpoint.save(run_for_a_while, tmp_path)
+    fresh = compose(Settings())
+    assert not any(c.psd_ready for c in fresh.condition.values())
+    assert checkpoint.restore(fresh, tmp_path)
+    for name, conditioner in fresh.condition.items():
+        assert conditioner.psd_ready
+        np.testing.assert_allclose(conditioner.psd(), run_for_a_while.condition[name].psd(), rtol=1e-6)
+    kept = {k: c.duration_s for k, c in run_for_a_while.slides.counts.items()}
+    assert kept
+    assert {k: c.duration_s for k, c in fresh.slides.counts.items()} == kept
+
+
+def test_nothing_there_is_no_error(tmp_path: Path) -> None:
+    assert not checkpoint.restore(compose(Settings()), tmp_path / "none")
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04 half a zip"])
+def test_an_unreadable_checkpoint_is_set_aside(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.npz").write_bytes(content)
+    assert not checkpoint.restore(compose(Settings()), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.unreadable"]
+
+
+def test_a_half_written_checkpoint_is_set_aside(run_for_a_while: Stages, tmp_path: Path) -> None:
+    checkpoint.save(run_for_a_while, tmp_path)
+    path = tmp_path / "checkpoint.npz"
+    path.write_bytes(path.read_bytes()[:-500])
+    assert not checkpoint.restore(compose(Settings()), tmp_path)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(
+    run_for_a_while: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(run_for_a_while, tmp_path)
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(run_for_a_while, tmp_path)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.npz"]

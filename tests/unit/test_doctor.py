@@ -1,0 +1,60 @@
+"""The doctor names each fault and its remedy, and does not stop at the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines import doctor
+from pipelines.doctor import as_dict, examine
+from stream.configuration import load_settings
+from stream.kafka.embedded import EmbeddedBroker
+
+
+def findings(**overrides: dict[str, object]) -> dict[str, doctor.Finding]:
+    settings = load_settings(
+        None, {"kafka": {"operation_timeout_s": 1, "bootstrap_servers": "127.0.0.1:1"}} | overrides
+    )
+    return {finding.name: finding for finding in examine(settings)}
+
+
+def test_without_a_broker_the_rest_is_still_looked_at(tmp_path: Path) -> None:
+    found = findings(daemon={"state_dir": tmp_path}, publish={"outbox": tmp_path / "outbox"})
+    assert not found["broker"].ok
+    assert "127.0.0.1:1" in found["broker"].detail
+    assert found["broker"].remedy
+    assert found["schemas"].ok
+    assert found["model"].ok
+    assert found["state folder"].ok
+    assert found["accelerator"].ok
+    assert as_dict(list(found.values()))["ok"] is False
+
+
+def test_an_accelerator_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    """ONNX Runtime lists a provider that it was built with, whether there is a GPU or not: only opening it tells."""
+    found = findings(infer={"provider": "cuda"}, daemon={"state_dir": tmp_path})
+    if found["model"].ok:
+        pytest.skip("there is a GPU here")
+    assert "cuda" in found["model"].detail.lower()
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    found = findings(infer={"model": "none-such"}, daemon={"state_dir": tmp_path})
+    assert not found["model"].ok
+    assert "none-such" in found["model"].detail
+
+
+def test_little_disk_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_MIN_FREE_BYTES", 1 << 60)
+    found = findings(daemon={"state_dir": tmp_path}, publish={"outbox": tmp_path})
+    assert found["state folder"].remedy == "free some disk"
+
+
+@pytest.mark.kafka
+def test_missing_topics_are_named_with_their_remedy(embedded: EmbeddedBroker, tmp_path: Path) -> None:
+    settings = {"bootstrap_servers": embedded.bootstrap_servers, "operation_timeout_s": 5}
+    found = findings(kafka=settings, daemon={"state_dir": tmp_path})
+    assert found["broker"].ok
+    assert "strain.H1: missing" in found["topics"].detail
+    assert found["topics"].remedy == "tocsin topics create"
