@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def restore(stages: Stages, folder: Path) -> bool:
             psds = {name.partition("/")[2]: kept[name] for name in kept.files if name.startswith("psd/")}
         if header["format"] != _FORMAT:
             raise ValueError(f"format {header['format']}, not {_FORMAT}")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         aside = path.with_suffix(".unreadable")
         path.replace(aside)
         log.warning("checkpoint_unreadable", path=str(aside), error=str(error), remedy="the search starts from nothing")

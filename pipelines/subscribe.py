@@ -76,12 +76,10 @@ class ReceivedAlert:
         return () if event is None else tuple(event["instruments"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the alert as JSON can hold it: the sky map in base64, ``extra`` as ``tocsin``."""
-        event = self.record["event"]
-        if event is not None and isinstance(event["skymap"], bytes):
-            event = event | {"skymap": base64.b64encode(event["skymap"]).decode()}
-        place = {"topic": self.topic, "offset": self.offset}
-        return self.record | {"event": event, "tocsin": self.extra, "kafka": place}
+        """Return the alert as JSON can hold it: sky maps in base64, ``extra`` as ``tocsin``."""
+        whole = self.record | {"tocsin": self.extra, "kafka": {"topic": self.topic, "offset": self.offset}}
+        plain: dict[str, Any] = _plain(whole)
+        return plain
 
     def as_line(self) -> str:
         """Return one line for people."""
@@ -92,6 +90,15 @@ class ReceivedAlert:
             f"{self.superevent_id}  {self.record['alert_type']}  {event['time']}  "
             f"FAR 1 per {_duration(event['far'])}  {'+'.join(event['instruments'])}  {event['group']}"
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without bytes: they become base64, as in GCN's JSON."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list) else value
 
 
 def _duration(far_hz: float) -> str:
@@ -157,11 +164,17 @@ def _from_json(value: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         event = record.setdefault("event", None)
         if event is not None:
             event["far"], event["instruments"]
-            skymap = event.get("skymap")
-            event["skymap"] = None if skymap is None else base64.b64decode(skymap)
+            _decode_map(event, "skymap")
+        if record.setdefault("external_coinc", None) is not None:
+            _decode_map(record["external_coinc"], "combined_skymap")
     except (ValueError, KeyError, TypeError) as error:
         raise CodecError(f"{len(value)} bytes are neither an Avro nor a JSON alert: {error!r}") from error
     return record, record.pop("tocsin", {})
+
+
+def _decode_map(holder: dict[str, Any], key: str) -> None:
+    encoded = holder.get(key)
+    holder[key] = None if encoded is None else base64.b64decode(encoded)
 
 
 def _headers(message: Message) -> dict[str, Any]:

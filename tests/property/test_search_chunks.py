@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.report import Report
@@ -32,14 +32,14 @@ def strain(detector: str) -> FloatArray:
     return network.strain(detector, START_NS // HOP_NS * PER_HOP, N_HOPS * PER_HOP)
 
 
-def blocks_of(detector: str, lengths: list[int], gap: tuple[int, int]) -> list[Block]:
+def blocks_of(detector: str, length: int, gap: tuple[int, int]) -> list[Block]:
     """Cut a detector's strain; a gap's hops are not sent, or are sent as NaN where a block spans its edge."""
     samples = strain(detector).copy()
     samples[gap[0] * PER_HOP : gap[1] * PER_HOP] = np.nan
     out: list[Block] = []
     at, k = 0, 0
     while at < N_HOPS:
-        hops = min(lengths[k % len(lengths)], N_HOPS - at)
+        hops = min(length, N_HOPS - at)
         piece = samples[at * PER_HOP : (at + hops) * PER_HOP]
         if not np.isnan(piece).all():
             good = np.full(hops, DataQuality.all_good(), np.uint32)
@@ -48,7 +48,7 @@ def blocks_of(detector: str, lengths: list[int], gap: tuple[int, int]) -> list[B
     return out
 
 
-def found(lengths: dict[str, list[int]], gap: tuple[int, int]) -> Report:
+def found(lengths: dict[str, int], gap: tuple[int, int]) -> Report:
     """Search a pair, L1 with a gap, in the order in which the blocks would come."""
     blocks = [b for d in DETECTORS for b in blocks_of(d, lengths[d], gap if d == "L1" else (0, 0))]
     blocks.sort(key=lambda b: (b.end_ns, b.detector))
@@ -59,19 +59,24 @@ def found(lengths: dict[str, list[int]], gap: tuple[int, int]) -> Report:
 
 @cache
 def reference(gap: tuple[int, int]) -> Report:
-    return found({d: [1] for d in DETECTORS}, gap)
+    return found(dict.fromkeys(DETECTORS, 1), gap)
 
 
 GAPS = st.tuples(st.integers(0, 12 * 16), st.integers(0, 24)).map(lambda g: (g[0], g[0] + g[1]))
-LENGTHS = st.lists(st.integers(1, 64), min_size=1, max_size=5)
+# Both detectors send blocks of one length, or each of its own. A length that nobody can know before it first comes may
+# differ by what a detector that was never heard is awaited for (align.absent_after_s).
+COMMON = st.integers(1, 64).map(lambda n: dict.fromkeys(DETECTORS, n))
+OWN = st.fixed_dictionaries({d: st.integers(1, 24) for d in DETECTORS})
+# A failing example is short as it stands; shrinking one would search for minutes.
+QUICKLY = settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.generate))
 
 
-@settings(max_examples=12, deadline=None)
-@given(h1=LENGTHS, l1=LENGTHS, gap=GAPS)
+@QUICKLY
+@given(lengths=st.one_of(COMMON, OWN), gap=GAPS)
 def test_block_lengths_change_neither_the_candidate_nor_what_is_masked(
-    h1: list[int], l1: list[int], gap: tuple[int, int]
+    lengths: dict[str, int], gap: tuple[int, int]
 ) -> None:
-    expected, actual = reference(gap), found({"H1": h1, "L1": l1}, gap)
+    expected, actual = reference(gap), found(lengths, gap)
     assert [c.gps_ns for _, c in actual.candidates] == [c.gps_ns for _, c in expected.candidates]
     for (_, one), (_, other) in zip(actual.candidates, expected.candidates, strict=True):
         assert abs(one.peak.statistic - other.peak.statistic) < 1e-4
@@ -79,7 +84,7 @@ def test_block_lengths_change_neither_the_candidate_nor_what_is_masked(
     assert actual.masked_seconds() == expected.masked_seconds()
 
 
-@settings(max_examples=12, deadline=None)
+@QUICKLY
 @given(gap=GAPS)
 def test_a_gap_before_the_merger_neither_hides_it_nor_makes_another(gap: tuple[int, int]) -> None:
     """It ends two seconds or more before the merger; H1's strain is untouched."""
