@@ -54,9 +54,21 @@ def start(mode: str, step: str, settings: Settings, folder: Path) -> subprocess.
     config.write_text(render_settings(settings))
     log = (folder / f"{mode}-{step}.log").open("ab")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, child.__file__, mode, step, str(config)], stdout=log, stderr=log, env=environment
     )
+    _STARTED.append(process)
+    return process
+
+
+_STARTED: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_child_outlives_its_test() -> Iterator[None]:
+    yield
+    while _STARTED:
+        _STARTED.pop().kill()
 
 
 def messages(settings: Settings) -> tuple[list[str], list[str]]:
