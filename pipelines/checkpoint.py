@@ -1,9 +1,12 @@
 """Checkpoint of the daemon: what makes the search hear at once after a restart.
 
-One file, replaced atomically: each detector's periodograms (so the PSD is there from the first block on) and the
-live background. A file that cannot be read is set aside and named; the search then starts from nothing, which costs
-eight seconds. What was alerted is not kept here: the alert topic is the truth, and a candidate found again after a
-restart is recognised by the publisher.
+One file, replaced atomically: each detector's periodograms with their times (so the PSD is there from the first block
+on), what its denoiser has learned, and the live background. A file that cannot be read, or of another format, is set
+aside and named; a part that does not fit the present settings is refused and named. The search then starts that part
+from nothing, which costs eight seconds. What was alerted is not kept here: the alert topic is the truth, and a
+candidate found again after a restart is recognised by the publisher.
+
+Ages are judged in data time by who takes a part up (``condition.max_psd_age_s``, ``denoise.max_age_s``).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +24,38 @@ import structlog
 from pipelines.search import Stages
 from stream.condition import ConditionerState
 from stream.condition.psd import PsdState
+from stream.denoise import EngineState, SpectraState
 from stream.significance import BackgroundCounts
+from stream.timebase import NS_PER_S
 
 log = structlog.get_logger()
 _NAME = "checkpoint.npz"
-_FORMAT = 1
+_FORMAT = 2
+_SPECTRA = ("xx", "xd", "dd")
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError, zipfile.BadZipFile
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the file holds."""
+
+    model: str
+    conditioners: tuple[ConditionerState, ...]
+    denoisers: dict[str, EngineState] = field(default_factory=dict)
+    live: dict[tuple[str, ...], BackgroundCounts] = field(default_factory=dict)
+
+
+def take(stages: Stages) -> Checkpoint:
+    """Return a copy of what is kept; the stages may go on while it is written."""
+    learned = {name: denoiser.kept() for name, denoiser in stages.denoise.items()}
+    return Checkpoint(
+        model=stages.card.label,
+        conditioners=tuple(c.state() for c in stages.condition.values()),
+        denoisers={name: state for name, state in learned.items() if state is not None},
+        live={key: BackgroundCounts.from_dict(counts.as_dict()) for key, counts in stages.slides.counts.items()},
+    )
 
 
 def save(stages: Stages, folder: Path) -> None:
@@ -35,15 +66,13 @@ def save(stages: Stages, folder: Path) -> None:
     OSError
         If the folder is not writable or the disk is full; the old checkpoint is untouched.
     """
+    write(take(stages), folder)
+
+
+def write(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint as :func:`save` does."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {f"psd/{name}": c.state().psd.periodograms for name, c in stages.condition.items()}
-    live = {",".join(key): counts.as_dict() for key, counts in stages.slides.counts.items()}
-    header = {
-        "format": _FORMAT,
-        "model": stages.card.label,
-        "live": live,
-        "last_candidate_ns": stages.last_candidate_ns,
-    }
+    header, arrays = _packed(checkpoint)
     temporary = folder / f".{_NAME}.{os.getpid()}"
     try:
         with temporary.open("wb") as file:
@@ -58,23 +87,108 @@ def save(stages: Stages, folder: Path) -> None:
 def restore(stages: Stages, folder: Path) -> bool:
     """Take up a checkpoint if there is a usable one; return whether there was."""
     path = folder / _NAME
-    if not path.exists():
-        return False
     try:
-        with np.load(path) as kept:
-            header = json.loads(kept["header"].tobytes())
-            psds = {name.partition("/")[2]: kept[name] for name in kept.files if name.startswith("psd/")}
+        if not path.exists():
+            return False
+        kept = _read(path)
+    except _UNREADABLE as error:
+        _set_aside(path, error)
+        return False
+    for state in kept.conditioners:
+        if state.detector in stages.condition:
+            try:
+                stages.condition[state.detector].restore(state)
+            except ValueError as error:
+                log.warning("psd_refused", detector=state.detector, error=str(error), remedy="it is measured anew")
+    for name, learned in kept.denoisers.items():
+        if name in stages.denoise:
+            stages.denoise[name].restore(learned)
+    if kept.model == stages.card.label:
+        stages.slides.counts.update(kept.live)
+    _say_what_was_kept(kept)
+    return True
+
+
+def _set_aside(path: Path, error: Exception) -> None:
+    aside = path.with_suffix(".unreadable")
+    try:
+        path.replace(aside)
+    except OSError as why:  # read-only, or the folder is none: the next write will say so
+        aside, error = path, why
+    log.warning("checkpoint_unreadable", path=str(aside), error=str(error), remedy="the search starts from nothing")
+
+
+def _say_what_was_kept(kept: Checkpoint) -> None:
+    log.info(
+        "checkpoint",
+        psd_gps={c.detector: int(c.psd.times_ns.max()) // NS_PER_S for c in kept.conditioners if len(c.psd.times_ns)},
+        denoisers=sorted(kept.denoisers),
+    )
+
+
+# -- the file's form ----------------------------------------------------------------------------------------------
+
+
+def _packed(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the header (JSON) and the arrays, named ``part/detector/what``."""
+    arrays: dict[str, Any] = {}
+    for c in checkpoint.conditioners:
+        arrays |= {f"psd/{c.detector}/periodograms": c.psd.periodograms, f"psd/{c.detector}/times_ns": c.psd.times_ns}
+    for name, d in checkpoint.denoisers.items():
+        arrays[f"denoise/{name}/filters"] = d.filters
+        arrays |= {f"denoise/{name}/{what}": getattr(d.spectra, what) for what in _SPECTRA}
+    header = {
+        "format": _FORMAT,
+        "model": checkpoint.model,
+        "live": {",".join(key): counts.as_dict() for key, counts in checkpoint.live.items()},
+        "psd": {
+            c.detector: {"input_rate_hz": c.input_rate_hz, "cleaned": c.cleaned} for c in checkpoint.conditioners
+        },
+        "denoise": {
+            name: {
+                "layout": d.layout, "strain_rate_hz": d.strain_rate_hz, "pairs": d.pairs, "gps_ns": d.gps_ns,
+                "taps": d.taps, "is_open": d.is_open, "fits": d.fits, "power_ratio": d.power_ratio,
+                "weight": d.spectra.weight, "weight2": d.spectra.weight2,
+            }
+            for name, d in checkpoint.denoisers.items()
+        },
+    }  # fmt: skip
+    return header, arrays
+
+
+def _read(path: Path) -> Checkpoint:
+    with np.load(path) as file:
+        header = json.loads(file["header"].tobytes())
         if header["format"] != _FORMAT:
             raise ValueError(f"format {header['format']}, not {_FORMAT}")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        aside = path.with_suffix(".unreadable")
-        path.replace(aside)
-        log.warning("checkpoint_unreadable", path=str(aside), error=str(error), remedy="the search starts from nothing")
-        return False
-    for name, periodograms in psds.items():
-        if name in stages.condition:
-            stages.condition[name].restore(ConditionerState(name, PsdState(periodograms)))
-    if header["model"] == stages.card.label:
-        for key, values in header["live"].items():
-            stages.slides.counts[tuple(key.split(","))] = BackgroundCounts.from_dict(values)
-    return True
+        arrays = {name: file[name] for name in file.files}
+    return Checkpoint(
+        model=str(header["model"]),
+        conditioners=tuple(
+            ConditionerState(
+                name,
+                PsdState(arrays[f"psd/{name}/periodograms"], arrays[f"psd/{name}/times_ns"].astype(np.int64)),
+                values["input_rate_hz"],
+                bool(values["cleaned"]),
+            )
+            for name, values in header["psd"].items()
+        ),
+        denoisers={name: _denoiser(name, values, arrays) for name, values in header["denoise"].items()},
+        live={tuple(key.split(",")): BackgroundCounts.from_dict(v) for key, v in header["live"].items()},
+    )
+
+
+def _denoiser(name: str, values: dict[str, Any], arrays: dict[str, Any]) -> EngineState:
+    parts = {what: arrays[f"denoise/{name}/{what}"] for what in _SPECTRA}
+    return EngineState(
+        layout=tuple((int(rate), tuple(channels)) for rate, channels in values["layout"]),
+        strain_rate_hz=int(values["strain_rate_hz"]),
+        pairs=tuple((first, second) for first, second in values["pairs"]),
+        gps_ns=int(values["gps_ns"]),
+        taps=tuple(int(n) for n in values["taps"]),
+        filters=arrays[f"denoise/{name}/filters"],
+        is_open=bool(values["is_open"]),
+        fits=int(values["fits"]),
+        power_ratio=values["power_ratio"],
+        spectra=SpectraState(weight=values["weight"], weight2=values["weight2"], **parts),
+    )

@@ -171,6 +171,8 @@ class Segment:
         Covering the same stretch; empty where there are none, NaN in a hop whose witnesses had not come in time.
     arrival_ns : int or None
         When the last of its data arrived (GPS), for the latency ledger.
+    cleaned : array of bool, shape (n_hops,), or None
+        Hops that witnesses have cleaned; None where none was.
     """
 
     detector: str
@@ -180,6 +182,7 @@ class Segment:
     valid: BoolArray
     witnesses: tuple[WitnessGroup, ...] = ()
     arrival_ns: int | None = None
+    cleaned: BoolArray | None = None
 
     @property
     def n_hops(self) -> int:

@@ -95,6 +95,9 @@ class DenoiseSettings(_Section):
         "second's become regressors, for example the mains monitor with each slow alignment signal.",
     )
     max_regressors: int = Field(24, ge=1, le=64, description="Most regressors of one detector; the first ones count.")
+    max_age_s: float = Field(
+        3600.0, gt=0, description="Filters kept from before a restart that are older than this are not taken up."
+    )
 
 
 class ConditionSettings(_Section):
@@ -104,6 +107,11 @@ class ConditionSettings(_Section):
     low_frequency_hz: float = Field(20.0, gt=5, description="Below this the whitening filter falls off.")
     psd_min_s: float = Field(8.0, ge=4, description="Clean data needed before a PSD is used.")
     psd_max_s: float = Field(64.0, ge=8, description="Clean data that the rolling median covers.")
+    max_psd_age_s: float = Field(
+        3600.0,
+        ge=64,
+        description="Data older than this are in no PSD, after a restart and after a silence: spectra drift.",
+    )
 
 
 class InferSettings(_Section):

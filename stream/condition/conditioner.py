@@ -7,7 +7,12 @@ Everything happens on the half-second GPS grid, whatever the lengths of the segm
 3. every second at first, every four once the PSD has settled, a new filter is designed from data that lie in
    the past, and the output fades from the old to the new over the following half second.
 
-Output is valid from ``BLIND_HOPS`` (1 s) after the end of a gap, and from the first PSD on.
+Output is valid from ``BLIND_HOPS`` (1 s) after the end of a gap, and from the first PSD on. A PSD stops being usable
+when its data have grown too old (the detector was silent for longer than ``max_psd_age_s``), or when strain comes at
+another rate: it is another data product then, and its denoiser starts anew.
+
+A restored PSD of strain that witnesses had cleaned waits until strain is cleaned again: raw strain whitened with it
+would be too loud. If that does not come in time, a new PSD is there first and the restored one is dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.condition.frontend import FrontEnd
-from stream.condition.psd import PsdState, RollingMedianPsd
+from stream.condition.psd import SETTLED_COUNT, PsdState, RollingMedianPsd
 from stream.condition.whitening import Fir, minimum_phase_fir
 from stream.records import Segment, WhitenedSegment
 from stream.settings import ConditionSettings
@@ -30,16 +35,25 @@ LATENCY_S = 0.02
 
 _HALF_S_HOPS = HOPS_PER_S // 2
 _CLEAN_HOPS_FOR_PSD = 12 + HOPS_PER_S  # settled and tapered (3/4 s), then one whole second
-_SETTLED_COUNT = 31
 _SLOW_UPDATE_S = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionerState:
-    """What a checkpoint keeps of one detector."""
+    """What a checkpoint keeps of one detector.
+
+    Attributes
+    ----------
+    input_rate_hz : int or None
+        Rate of the strain that the PSD is of; None when there was none.
+    cleaned : bool
+        Whether witnesses had cleaned that strain.
+    """
 
     detector: str
     psd: PsdState
+    input_rate_hz: int | None = None
+    cleaned: bool = False
 
 
 class Conditioner:
@@ -58,7 +72,10 @@ class Conditioner:
         self._settings = settings
         self._rate = settings.sample_rate_hz
         self._hop = samples_per_hop(self._rate)
-        self._psd = RollingMedianPsd(self._rate, settings.psd_min_s, settings.psd_max_s)
+        self._psd = RollingMedianPsd(self._rate, settings.psd_min_s, settings.psd_max_s, settings.max_psd_age_s)
+        self._waiting: PsdState | None = None
+        self._psd_rate_hz: int | None = None
+        self._cleaned = False
         self._front: FrontEnd | None = None
         self._fir: Fir | None = None
         self._previous: Fir | None = None
@@ -82,12 +99,24 @@ class Conditioner:
 
     def state(self) -> ConditionerState:
         """Return what a checkpoint keeps."""
-        return ConditionerState(self.detector, self._psd.state())
+        if self._waiting is not None:
+            return ConditionerState(self.detector, self._waiting, self._psd_rate_hz, cleaned=True)
+        return ConditionerState(self.detector, self._psd.state(), self._psd_rate_hz, self._cleaned)
 
     def restore(self, state: ConditionerState) -> None:
-        """Take up a checkpoint: the search hears again without waiting for a new PSD."""
+        """Take up a checkpoint: the search hears again without waiting for a new PSD.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit the settings; nothing is taken up then.
+        """
         self._psd.restore(state.psd)
-        if self._psd.ready:
+        self._psd_rate_hz = state.input_rate_hz
+        if state.cleaned:
+            self._waiting = state.psd
+            self._psd.forget()
+        elif self._psd.ready:
             self._design()
 
     def step(self, segment: Segment) -> WhitenedSegment:
@@ -103,11 +132,16 @@ class Conditioner:
             stop = min(segment.n_hops, start + _HALF_S_HOPS - hop_index % _HALF_S_HOPS)
             piece = slice(start * self._hop, stop * self._hop)
             samples[piece], valid[start:stop] = self._piece(filtered[piece], clean[start:stop], hop_index)
+            heard = np.flatnonzero(segment.valid[start:stop])
+            if len(heard):
+                self._cleaned = segment.cleaned is not None and bool(segment.cleaned[start + heard[-1]])
+            if (hop_index + stop - start) % _HALF_S_HOPS == 0:
+                self._close_half_second(hop_index + stop - start, bool(clean[stop - 1] >= _CLEAN_HOPS_FOR_PSD))
             start = stop
         return WhitenedSegment(self.detector, segment.gps_ns, self._rate, samples, valid)
 
     def _follow(self, segment: Segment) -> None:
-        """Start anew where the stream's rate changes or the stream jumps; the PSD is kept."""
+        """Start anew where the stream's rate changes or the stream jumps; a PSD that is still usable is kept."""
         jumped = self._next_ns is not None and segment.gps_ns != self._next_ns
         if self._front is None or self._front.input_rate_hz != segment.sample_rate_hz:
             self._front = FrontEnd(segment.sample_rate_hz, self._rate, self._settings.low_frequency_hz)
@@ -115,18 +149,31 @@ class Conditioner:
             self._front.reset()
         if jumped:
             self._recent[:] = 0.0
+        if jumped or self._next_ns is None:
+            self._expire(segment.gps_ns)
+        if segment.valid.any():
+            self._follow_rate(segment.sample_rate_hz)
         self._next_ns = segment.end_ns
 
+    def _follow_rate(self, rate_hz: int) -> None:
+        if self._psd_rate_hz not in (None, rate_hz):
+            self._psd.forget()
+            self._waiting = self._fir = self._previous = None
+        self._psd_rate_hz = rate_hz
+
+    def _expire(self, now_ns: int) -> None:
+        """Let go of a PSD that has grown too old."""
+        self._psd.expire(now_ns)
+        if not self._psd.ready:
+            self._fir = self._previous = None
+
     def _piece(self, piece: FloatArray, clean: FloatArray, hop_index: int) -> tuple[Float32Array, BoolArray]:
-        """Whiten a piece that lies within one half second of the grid, then close that half second if it ends."""
+        """Whiten a piece that lies within one half second of the grid."""
         n = len(piece)
         self._recent = np.concatenate((self._recent[n:], piece))
         valid = (clean > BLIND_HOPS) & (self._fir is not None)
         output = self._whiten(n, hop_index)
         output *= np.repeat(valid, self._hop)
-        end_hop = hop_index + len(clean)
-        if end_hop % _HALF_S_HOPS == 0:
-            self._close_half_second(end_hop, bool(clean[-1] >= _CLEAN_HOPS_FOR_PSD))
         return output, valid
 
     def _whiten(self, n: int, hop_index: int) -> Float32Array:
@@ -143,13 +190,28 @@ class Conditioner:
     def _close_half_second(self, end_hop: int, clean: bool) -> None:
         """At a half second of the grid: end a fade, take a periodogram, design anew when it is time."""
         self._previous = None
+        self._expire(end_hop * HOP_NS)
         if clean:
-            self._psd.add(self._recent[-self._rate :])
+            self._psd.add(self._recent[-self._rate :], end_hop * HOP_NS)
+        if self._waiting is not None:
+            self._settle_waiting(end_hop * HOP_NS)
         second, rest = divmod(end_hop, HOPS_PER_S)
-        period_s = 1 if self._psd.count < _SETTLED_COUNT else _SLOW_UPDATE_S
+        period_s = 1 if self._psd.count < SETTLED_COUNT else _SLOW_UPDATE_S
         if clean and self._psd.ready and rest == 0 and (second % period_s == 0 or self._fir is None):
             self._previous = self._fir
             self._design()
+
+    def _settle_waiting(self, now_ns: int) -> None:
+        """Take up the restored PSD of cleaned strain once strain is cleaned; drop it once there is a new one."""
+        assert self._waiting is not None
+        if self._psd.ready:
+            self._waiting = None
+        elif self._cleaned:
+            self._psd.restore(self._waiting)
+            self._waiting = None
+            self._expire(now_ns)
+            if self._psd.ready:
+                self._design()
 
     def _design(self) -> None:
         taps = minimum_phase_fir(self._psd.estimate(), self._rate, self._settings.low_frequency_hz)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import signal
 
-from stream.denoise.fit import SEGMENT_S, STEP_S, Band, Spectra
+from stream.denoise.fit import SEGMENT_S, STEP_S, Band, Spectra, SpectraState
 from stream.denoise.regressors import BAND_LOW_HZ, MISSING, Layout, RegressorBank
 from stream.denoise.resample import BAND_EDGE, Resampler
 from stream.records import Segment, WitnessGroup
@@ -13,7 +15,7 @@ from stream.settings import DenoiseSettings
 from stream.timebase import HOP_NS, HOPS_PER_S
 from stream.types import FloatArray
 
-__all__ = ["ACTIVE", "MISSING", "NOTHING", "NOT_PROVEN", "SETTLING", "STRAIN_SCALE", "WORSE", "Engine"]
+__all__ = ["ACTIVE", "MISSING", "NOTHING", "NOT_PROVEN", "SETTLING", "STRAIN_SCALE", "WORSE", "Engine", "EngineState"]
 
 STRAIN_SCALE = 1e21
 FADE_HOPS = 4
@@ -33,6 +35,35 @@ _STEP_HOPS = STEP_S * HOPS_PER_S
 _SEGMENT_HOPS = SEGMENT_S * HOPS_PER_S
 _SUBBAND_HZ = 16.0
 _SUBBAND_LIMIT = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """What a checkpoint keeps: what was learned, not where the filters stood.
+
+    Attributes
+    ----------
+    layout, strain_rate_hz, pairs : Layout, int, tuple of (str, str)
+        Channels and rates, and the patterns of products: what the regressors were.
+    gps_ns : int
+        End of the data that it was learned from.
+    taps : tuple of int
+        Length of each regressor's filter.
+    filters : array of float64, shape (n_regressors, max(taps))
+    is_open : bool
+        Whether the guard let the prediction through.
+    """
+
+    layout: Layout
+    strain_rate_hz: int
+    pairs: tuple[tuple[str, str], ...]
+    gps_ns: int
+    taps: tuple[int, ...]
+    filters: FloatArray
+    is_open: bool
+    fits: int
+    power_ratio: float | None
+    spectra: SpectraState
 
 
 class Engine:
@@ -57,6 +88,7 @@ class Engine:
 
     def __init__(self, layout: Layout, strain_rate_hz: int, settings: DenoiseSettings) -> None:
         self.bank = RegressorBank(layout, settings)
+        self._pairs = settings.bilinear
         self.strain_rate_hz = strain_rate_hz
         rate = self.bank.rate_hz
         self.usable = self.bank.usable and strain_rate_hz % rate == 0 and BAND_EDGE * rate > 2 * BAND_LOW_HZ
@@ -90,6 +122,40 @@ class Engine:
         # Raw strain, prediction and regressors of the last 4 s, at slot hop % 64.
         self._recent: FloatArray = np.zeros((2 + n, _SEGMENT_HOPS, self._hop))
         self._reset()
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of what a checkpoint would keep."""
+        n = self.bank.n_regressors
+        return 16 * len(self._band.frequencies_hz) * (n * (n + 1) // 2 + n + 1) + self._new.nbytes
+
+    def state(self) -> EngineState | None:
+        """Return what a checkpoint keeps; None before there is anything."""
+        if not self.usable or self._next_ns is None or not self.fits:
+            return None
+        return EngineState(
+            self.bank.layout, self.strain_rate_hz, self._pairs, self._next_ns, self._taps, self._new.copy(),
+            self._gate > 0, self.fits, self.power_ratio, self._spectra.state(),
+        )  # fmt: skip
+
+    def restore(self, state: EngineState) -> None:
+        """Go on with what was learned before a restart.
+
+        Raises
+        ------
+        ValueError
+            If it was learned with other channels, rates or settings; nothing is taken up then.
+        """
+        if (state.layout, state.strain_rate_hz) != (self.bank.layout, self.strain_rate_hz):
+            raise ValueError("its channels or rates are not those of the stream")
+        if (state.pairs, state.taps) != (self._pairs, self._taps):
+            raise ValueError("its settings are not the present ones")
+        if state.filters.shape != self._new.shape or not np.isfinite(state.filters).all():
+            raise ValueError("its filters are damaged")
+        self._spectra.restore(state.spectra)
+        self._new = self._old = state.filters.astype(np.float64)
+        self._gate = self._old_gate = float(state.is_open)
+        self.fits, self.power_ratio = state.fits, state.power_ratio
 
     def _make_band(self, rate: int) -> Band:
         f: FloatArray = np.arange(SEGMENT_S * rate // 2 + 1) / SEGMENT_S

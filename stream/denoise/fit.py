@@ -46,6 +46,27 @@ class Band:
     """Of the prediction's way up."""
 
 
+@dataclass(frozen=True, slots=True)
+class SpectraState:
+    """What a checkpoint keeps of the spectra.
+
+    Attributes
+    ----------
+    xx : array of complex128, shape (n_regressors * (n_regressors + 1) / 2, n_frequencies)
+        Upper triangle of the Hermitian S_xx, row by row.
+    xd : array of complex128, shape (n_regressors, n_frequencies)
+    dd : array of float64, shape (n_frequencies,)
+    weight, weight2 : float
+        Sums of the segments' weights and of their squares.
+    """
+
+    xx: ComplexArray
+    xd: ComplexArray
+    dd: FloatArray
+    weight: float
+    weight2: float
+
+
 class Spectra:
     """Accumulate the spectral matrices of one detector.
 
@@ -79,6 +100,25 @@ class Spectra:
     def averages(self) -> float:
         """Independent averages that the spectra are worth."""
         return _OVERLAP * self._weight**2 / self._weight2 if self._weight2 else 0.0
+
+    def state(self) -> SpectraState:
+        """Return what :meth:`restore` needs."""
+        upper = np.triu_indices(len(self._xx))
+        return SpectraState(self._xx[upper], self._xd.copy(), self._dd.copy(), self._weight, self._weight2)
+
+    def restore(self, state: SpectraState) -> None:
+        """Take up a kept state; one of other shapes, or with values that are no spectra, raises ``ValueError``."""
+        rows, columns = np.triu_indices(len(self._xx))
+        wanted = ((len(rows), len(self._dd)), self._xd.shape, self._dd.shape)
+        if (state.xx.shape, state.xd.shape, state.dd.shape) != wanted:
+            raise ValueError(f"spectra of shapes {state.xx.shape}, {state.xd.shape}, {state.dd.shape}, not {wanted}")
+        finite = all(np.isfinite(values).all() for values in (state.xx, state.xd, state.dd))
+        if not (finite and (state.dd >= 0).all() and state.weight >= 0 and state.weight2 >= 0):
+            raise ValueError("spectra hold values that are no spectra")
+        self._xx[rows, columns] = state.xx
+        self._xx[columns, rows] = np.conj(state.xx)
+        self._xd, self._dd = state.xd.astype(np.complex128), state.dd.astype(np.float64)
+        self._weight, self._weight2 = float(state.weight), float(state.weight2)
 
     def spectrum(self, samples: FloatArray) -> ComplexArray:
         """Return the windowed spectrum of 4 s; the last axis is time."""

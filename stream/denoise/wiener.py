@@ -17,6 +17,10 @@ The guard: filters are believed only when they have not raised the whitened powe
 more than a tenth in any 16 Hz of it, on the data that came after their fit. Until then, and from the next update on
 whenever they do, raw strain passes, and :class:`DenoiseState` says why; the filter goes on in the shadow and may prove
 itself again. Raw strain passes too when witnesses are missing, not finite, saturated or constant.
+
+A checkpoint keeps what was learned (:meth:`WitnessRegression.kept`), up to ``MAX_KEPT_BYTES`` a detector. It is taken
+up with the first witnesses that come, if channels, rates and settings are the same and it is not older than
+``max_age_s`` in data time; strain is then cleaned again within a second. What does not fit is refused and named.
 """
 
 from __future__ import annotations
@@ -25,11 +29,18 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
+import structlog
 
-from stream.denoise.engine import ACTIVE, MISSING, STRAIN_SCALE, Engine
+from stream.denoise.engine import ACTIVE, MISSING, STRAIN_SCALE, Engine, EngineState
 from stream.denoise.regressors import layout_of
 from stream.records import Segment
 from stream.settings import DenoiseSettings
+from stream.timebase import NS_PER_S
+
+log = structlog.get_logger()
+
+MAX_KEPT_BYTES = 32 << 20
+"""More than this a checkpoint does not keep of one detector: 24 regressors at 2048 Hz need 20 MB."""
 
 LATENCY_S = 0.0
 """Delay of strain through this stage."""
@@ -79,6 +90,7 @@ class WitnessRegression:
     def __init__(self, settings: DenoiseSettings) -> None:
         self._settings = settings
         self._engine: Engine | None = None
+        self._waiting: EngineState | None = None
         self._hops: Counter[str] = Counter()
         self._reason = NO_WITNESSES if settings.enabled else DISABLED
 
@@ -96,6 +108,17 @@ class WitnessRegression:
             left_out=engine.bank.left_out if engine else 0,
             hops=tuple(sorted(self._hops.items())),
         )
+
+    def kept(self) -> EngineState | None:
+        """Return what a checkpoint keeps; None where nothing was learned, or it is too large."""
+        engine = self._engine
+        if engine is None:
+            return self._waiting
+        return engine.state() if engine.usable and engine.state_bytes <= MAX_KEPT_BYTES else None
+
+    def restore(self, state: EngineState) -> None:
+        """Take up a checkpoint, once the witnesses that it is of are there."""
+        self._waiting = state
 
     def step(self, segment: Segment) -> Segment:
         """Return the segment with what the witnesses predict taken off; the same one where nothing is.
@@ -115,7 +138,8 @@ class WitnessRegression:
         if not prediction.any():
             return segment
         prediction *= np.repeat(segment.valid, len(segment.samples) // segment.n_hops)
-        return replace(segment, samples=segment.samples - prediction / STRAIN_SCALE)
+        cleaned = np.array([reason == ACTIVE for reason in reasons])
+        return replace(segment, samples=segment.samples - prediction / STRAIN_SCALE, cleaned=cleaned)
 
     def _pass(self, segment: Segment, reason: str) -> Segment:
         self._hops[reason] += segment.n_hops
@@ -130,4 +154,22 @@ class WitnessRegression:
         engine = self._engine
         if engine is None or (engine.bank.layout, engine.strain_rate_hz) != (layout, segment.sample_rate_hz):
             engine = self._engine = Engine(layout, segment.sample_rate_hz, self._settings)
+            self._take_up(engine, segment)
         return engine
+
+    def _take_up(self, engine: Engine, segment: Segment) -> None:
+        """Give a new engine what was kept, if it fits."""
+        kept, self._waiting = self._waiting, None
+        if kept is None:
+            return
+        try:
+            if not engine.usable:
+                raise ValueError(BAD_RATE)
+            age_s = abs(segment.gps_ns - kept.gps_ns) / NS_PER_S
+            if age_s > self._settings.max_age_s:
+                raise ValueError(f"it is {age_s:.0f} s old; denoise.max_age_s is {self._settings.max_age_s:g}")
+            engine.restore(kept)
+        except ValueError as error:
+            log.warning(
+                "denoiser_state_refused", detector=segment.detector, error=str(error), remedy="it is learned anew"
+            )

@@ -153,3 +153,50 @@ def test_a_psd_of_another_rate_is_refused() -> None:
     psd = RollingMedianPsd(2048, 8, 64)
     with pytest.raises(ValueError, match="bins"):
         psd.restore(RollingMedianPsd(1024, 8, 64).state())
+
+
+def segment(after_s: float, seconds: int, rate: int = RATE, *, heard: bool = True) -> Segment:
+    samples = coloured(seconds)[: seconds * RATE]
+    samples = samples if rate == RATE else np.repeat(samples, rate // RATE)
+    start_ns = START_NS + round(after_s * 16) * HOP_NS
+    return Segment("H1", start_ns, rate, samples * heard, np.full(seconds * 16, heard))
+
+
+def test_a_psd_that_has_grown_too_old_in_a_silence_is_not_used() -> None:
+    """It is kept through a short silence; after one longer than the limit the detector is deaf until a new one."""
+    _, _, conditioner = run(coloured(20))
+    conditioner.step(segment(20, 60, heard=False))
+    assert conditioner.psd_ready
+    for k in range(1, 61):
+        conditioner.step(segment(20 + 60 * k, 60, heard=False))
+    assert not conditioner.psd_ready
+    assert conditioner.step(segment(20 + 61 * 60, 16)).valid.nonzero()[0][0] >= 8 * 16
+    assert conditioner.psd_ready
+
+
+def test_a_psd_that_has_grown_too_old_in_a_jump_is_not_used() -> None:
+    _, _, conditioner = run(coloured(20))
+    assert not conditioner.step(segment(20 + 7200, 4)).valid.any()
+    assert not conditioner.psd_ready
+
+
+def test_a_psd_does_not_outlive_a_change_of_rate() -> None:
+    """A rate that nothing was heard at, as of a detector that is still silent, is no change."""
+    _, _, conditioner = run(coloured(20))
+    conditioner.step(segment(20, 4, 16384, heard=False))
+    assert conditioner.psd_ready
+    assert not conditioner.step(segment(24, 4, 16384)).valid.any()
+    assert not conditioner.psd_ready
+
+
+def test_after_a_long_break_old_periodograms_serve_only_until_there_are_fresh_ones() -> None:
+    """The noise is twice as loud after half an hour: the PSD says so after 16 s, not after a whole memory of 64 s."""
+    psd = RollingMedianPsd(2048, 8, 64)
+    rng = np.random.default_rng(4)
+    for k in range(127):
+        psd.add(rng.standard_normal(2048), START_NS + k * NS_PER_S // 2)
+    for k in range(31):
+        psd.add(2 * rng.standard_normal(2048), START_NS + 1800 * NS_PER_S + k * NS_PER_S // 2)
+        if k == 29:
+            assert np.median(psd.estimate()) * 1024 == pytest.approx(1.0, rel=0.6)
+    assert np.median(psd.estimate()) * 1024 == pytest.approx(4.0, rel=0.1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from pipelines import checkpoint
 from pipelines.report import Report
 from pipelines.search import Stages, compose, search
+from stream.condition.psd import PsdState
 from stream.records import StrainBlock
 from stream.settings import Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
@@ -78,3 +81,26 @@ def test_a_full_disk_leaves_the_old_checkpoint(
         checkpoint.save(run_for_a_while, tmp_path)
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+
+def test_an_old_format_is_set_aside(run_for_a_while: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_FORMAT", 1)
+    checkpoint.save(run_for_a_while, tmp_path)
+    monkeypatch.undo()
+    assert not checkpoint.restore(compose(Settings()), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.unreadable"]
+
+
+def test_a_psd_of_another_working_rate_is_refused_and_the_rest_is_taken_up(
+    run_for_a_while: Stages, tmp_path: Path
+) -> None:
+    """A changed setting is no reason for a daemon not to start."""
+    kept = checkpoint.take(run_for_a_while)
+    (first, *others) = kept.conditioners
+    short = replace(first, psd=PsdState(first.psd.periodograms[:, :100], first.psd.times_ns))
+    checkpoint.write(replace(kept, conditioners=(short, *others)), tmp_path)
+    fresh = compose(Settings())
+    with capture_logs() as logged:
+        assert checkpoint.restore(fresh, tmp_path)
+    assert [e["detector"] for e in logged if e["event"] == "psd_refused"] == [first.detector]
+    assert {name: c.psd_ready for name, c in fresh.condition.items()} == {"H1": False, "L1": True}
