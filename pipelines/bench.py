@@ -24,8 +24,8 @@ from pipelines.daemon import Hooks, run
 from pipelines.demo import BILINEAR, SAME_EVENT_NS, create_topics, local_settings
 from pipelines.feed import feed
 from pipelines.observe import Observer
+from pipelines.progress import Progress
 from pipelines.publisher import Published
-from pipelines.replay import Progress
 from pipelines.report import Report
 from pipelines.search import Block, compose, search
 from pipelines.simulate import draw_injection

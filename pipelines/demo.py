@@ -18,8 +18,8 @@ import structlog
 from pipelines.daemon import Hooks, run
 from pipelines.feed import feed
 from pipelines.picture import Recorder, draw
+from pipelines.progress import Progress
 from pipelines.publisher import Published
-from pipelines.replay import Progress
 from pipelines.search import Block
 from pipelines.subscribe import ReceivedAlert, receive
 from stream.configuration import load_settings

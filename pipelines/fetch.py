@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 from gwosc.locate import get_event_urls
 
-from pipelines.replay import Progress
+from pipelines.progress import Progress
 from stream.codec.files import read_strain_file
 from stream.errors import ConfigurationError, StrainFileError, TransportError
 

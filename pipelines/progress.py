@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
-from pipelines.replay import Progress as Report
+Progress = Callable[[float, float], None]
+"""Called with what is done and what there is in all."""
 
 _LINE_EVERY_S = 5.0
 
 
 @contextmanager
-def progress(what: str, unit: str = "s") -> Iterator[Report]:
+def progress(what: str, unit: str = "s") -> Iterator[Progress]:
     """Yield a function to call with what is done and what there is in all."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines(what, unit)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None, done="")
 
         def show(done: float, total: float) -> None:
@@ -32,7 +34,7 @@ def progress(what: str, unit: str = "s") -> Iterator[Report]:
         yield show
 
 
-def _lines(what: str, unit: str) -> Report:
+def _lines(what: str, unit: str) -> Progress:
     said_s = time.monotonic()
 
     def show(done: float, total: float) -> None:

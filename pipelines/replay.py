@@ -8,11 +8,12 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.feed import feed
+from pipelines.progress import Progress
 from pipelines.report import Report
 from pipelines.search import Block, compose, search
 from stream.codec.alert import write_alerts
@@ -22,9 +23,6 @@ from stream.publish import SupereventRegistry, make_alert
 from stream.records import StrainBlock
 from stream.settings import Settings
 from stream.timebase import HOPS_PER_S, NS_PER_S, SystemClock
-
-Progress = Callable[[float, float], None]
-"""Called with seconds done and seconds in all."""
 
 
 @dataclass(frozen=True, slots=True)

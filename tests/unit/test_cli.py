@@ -14,8 +14,7 @@ import pytest
 from fastavro import reader
 from typer.testing import CliRunner
 
-from pipelines import cli
-from pipelines.cli import app
+from pipelines.cli import app, entry
 
 COMMANDS = [
     ["run"], ["demo"], ["simulate"], ["replay"], ["fetch"], ["subscribe"], ["doctor"], ["topics", "create"],
@@ -41,8 +40,8 @@ def test_every_command_explains_itself_with_an_example(command: list[str]) -> No
 def test_several_detectors_may_follow_one_option() -> None:
     written = ["fetch", "GW150914", "--detectors", "H1", "L1", "--out", "data/"]
     meant = ["fetch", "GW150914", "--detectors", "H1", "--detectors", "L1", "--out", "data/"]
-    assert cli._several_detectors(written) == meant
-    assert cli._several_detectors(meant) == meant
+    assert entry._several_detectors(written) == meant
+    assert entry._several_detectors(meant) == meant
 
 
 def test_usage_errors_exit_with_2() -> None:

@@ -1,0 +1,9 @@
+"""The command ``tocsin``. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+
+Results go to stdout (with ``--json`` for programs), logs and progress to stderr. One module per group of commands,
+thin; what a command needs is imported when it runs, so that ``subscribe`` or ``--help`` load none of the search.
+"""
+
+from pipelines.cli.entry import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,42 @@
+"""What the commands share: the common options, settings from them, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stream.configuration import load_settings
+from stream.log import configure_logging
+from stream.settings import Settings
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="TOCSIN_CONFIG", help="Settings (TOML); see run --print-config.")
+]
+Broker = Annotated[str | None, typer.Option("--broker", "-b", help="Kafka brokers, host:port[,host:port].")]
+Detectors = Annotated[list[str] | None, typer.Option("--detectors", "-d", help="Detectors; repeat for each.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+Files = Annotated[list[Path], typer.Argument(help="Strain files: GWOSC HDF5, gwpy HDF5 or GWF.", show_default=False)]
+
+
+def settings_from(
+    config: Path | None, broker: str | None = None, detectors: list[str] | None = None, **more: dict[str, Any]
+) -> Settings:
+    """Return settings from file, environment and the common options, and set up the log that they ask for."""
+    overrides: dict[str, Any] = dict(more)
+    if broker is not None:
+        overrides["kafka"] = {"bootstrap_servers": broker}
+    if detectors:
+        overrides["strain"] = {"detectors": tuple(detectors)}
+    settings = load_settings(config, overrides)
+    plain = sys.stderr.isatty() and "log_format" not in settings.daemon.model_fields_set
+    configure_logging(settings.daemon.log_level, "console" if plain else settings.daemon.log_format)
+    return settings
+
+
+def show(result: object) -> None:
+    """Print one JSON document in one line."""
+    typer.echo(json.dumps(result))

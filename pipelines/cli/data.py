@@ -1,0 +1,122 @@
+"""Strain from elsewhere: ``simulate``, ``replay``, ``fetch``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipelines.cli.common import Broker, Config, Detectors, Files, Json, settings_from, show
+from stream.errors import ConfigurationError
+from stream.log import configure_logging
+
+
+def simulate(
+    to: Annotated[Literal["kafka"], typer.Option(help="Where to send.")] = "kafka",
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
+    inject: Annotated[str | None, typer.Option(help="Inject signals: bbh.")] = None,
+    every: Annotated[float, typer.Option(help="Seconds between injections.", min=2)] = 30.0,
+    glitch_rate: Annotated[float, typer.Option(help="Glitches per second and detector.", min=0)] = 0.006,
+    duration: Annotated[float | None, typer.Option(help="Seconds; without it until Ctrl-C.")] = None,
+    block: Annotated[float, typer.Option(help="Block length in seconds, 1/16 to 4.")] = 1 / 16,
+    witnesses: Annotated[bool, typer.Option(help="Send witness channels too.")] = True,
+    gap: Annotated[
+        list[str] | None, typer.Option(help="A gap, as DETECTOR:START:SECONDS from the first sample; repeatable.")
+    ] = None,
+    config: Config = None,
+    broker: Broker = None,
+    detectors: Detectors = None,
+) -> None:
+    """Be a network of detectors that sends to Kafka in real time.
+
+    Examples
+    --------
+      tocsin simulate --seed 7 --inject bbh --to kafka
+
+      tocsin simulate -d H1 -d L1 -d V1 --every 10 --inject bbh --gap L1:30:5
+    """
+    from pipelines.simulate import Simulation, parse_gap, simulate_to_kafka
+
+    settings = settings_from(config, broker, detectors)
+    simulation = Simulation(
+        seed=seed, inject=inject, every_s=every, glitch_rate_hz=glitch_rate, duration_s=duration, block_s=block,
+        witnesses=witnesses, gaps=tuple(parse_gap(text) for text in gap or ()),
+    )  # fmt: skip
+    simulate_to_kafka(settings, simulation)
+
+
+def replay(
+    files: Files,
+    direct: Annotated[bool, typer.Option("--direct", help="Search here and now, without a broker.")] = False,
+    to: Annotated[Literal["kafka"], typer.Option(help="Where to send when not --direct.")] = "kafka",
+    speed: Annotated[float, typer.Option(help="Times real time, onto Kafka.")] = 1.0,
+    rebase_time: Annotated[Literal["no", "now"], typer.Option(help="Move the data to the present.")] = "no",
+    block: Annotated[float | None, typer.Option(help="Block length in seconds [1 direct, 1/16 to Kafka].")] = None,
+    alerts: Annotated[Path | None, typer.Option(help="Write the alerts (Avro); with --direct.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report (JSON); with --direct.")] = None,
+    as_json: Json = False,
+    config: Config = None,
+    broker: Broker = None,
+) -> None:
+    """Replay archived strain: straight through the search, or onto Kafka as a live stream.
+
+    Examples
+    --------
+      tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --direct --alerts out.avro --report out.json
+
+      tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --speed 1 --rebase-time now --to kafka
+    """
+    from pipelines import replay as replaying
+    from pipelines.present import report_text
+    from pipelines.progress import progress
+
+    settings = settings_from(config, broker)
+    with progress("replayed") as shown:
+        if not direct:
+            if alerts is not None or report is not None:
+                raise ConfigurationError("--alerts and --report are written by --direct; on Kafka, subscribe")
+            shift_ns = replaying.replay_to_kafka(
+                files, settings=settings, speed=speed, rebase=rebase_time == "now", block_s=block or 1 / 16,
+                progress=shown,
+            )  # fmt: skip
+        else:
+            found = replaying.replay_direct(files, settings=settings, block_s=block or 1.0, progress=shown)
+    if not direct:
+        show({"shift_s": shift_ns // 1_000_000_000}) if as_json else None
+        return
+    if alerts is not None:
+        replaying.write_report_alerts(found, settings, alerts)
+    if report is not None:
+        found.write(report)
+    show(found.as_dict()) if as_json else typer.echo(report_text(found))
+
+
+def fetch(
+    event: Annotated[str, typer.Argument(help="Event of the GWOSC catalogue, such as GW150914.")],
+    detectors: Detectors = None,
+    out: Annotated[Path, typer.Option(help="Folder.")] = Path("data"),
+    duration: Annotated[int, typer.Option(help="Length of the files: 32 or 4096 s.")] = 32,
+    rate: Annotated[int, typer.Option(help="Sample rate: 4096 or 16384 Hz.")] = 4096,
+    file_format: Annotated[Literal["hdf5", "gwf"], typer.Option("--format", help="File format.")] = "hdf5",
+    as_json: Json = False,
+) -> None:
+    """Download public strain of an event from GWOSC; an interrupted download goes on where it stopped.
+
+    Examples
+    --------
+      tocsin fetch GW150914 --detectors H1 L1 --out data/
+
+      tocsin fetch GW200311_115853 -d H1 L1 V1 --format gwf
+    """
+    from pipelines.fetch import fetch as download
+    from pipelines.progress import progress
+
+    configure_logging("info", "console" if sys.stderr.isatty() else "json")
+    with progress("fetched", "MB") as shown:
+        paths = download(
+            event, detectors or ["H1", "L1"], out, duration_s=duration, sample_rate_hz=rate, file_format=file_format,
+            progress=shown,
+        )  # fmt: skip
+    show({"files": [str(p) for p in paths]}) if as_json else typer.echo("\n".join(str(p) for p in paths))

@@ -1,0 +1,80 @@
+"""The command's entry: the groups put together, and errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli import alerts, data, exhibit, operate
+from stream import __version__
+from stream.errors import ConfigurationError, TocsinError
+
+app = typer.Typer(
+    name="tocsin",
+    help="Real-time multi-messenger pipeline: gravitational-wave strain in, Avro alerts out, in under a second.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    operate.run, exhibit.demo, data.simulate, data.replay, data.fetch, alerts.subscribe, operate.doctor,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(operate.topics_app, name="topics")
+app.add_typer(exhibit.bench_app, name="bench")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tocsin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Tocsin: an alarm bell for telescopes."""
+
+
+def main() -> None:
+    """Run the command; errors of this project become one line and an exit code."""
+    sys.argv[1:] = _several_detectors(sys.argv[1:])
+    try:
+        app()
+    except ConfigurationError as error:
+        _fail(error, 2)
+    except TocsinError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        _fail(error, 1)
+
+
+def _several_detectors(arguments: list[str]) -> list[str]:
+    """Let ``--detectors H1 L1`` stand for ``--detectors H1 --detectors L1``, as people write it."""
+    out: list[str] = []
+    listing = False
+    for argument in arguments:
+        if listing and re.fullmatch(r"[A-Z]\d", argument) and out[-1] not in ("--detectors", "-d"):
+            out += ["--detectors", argument]
+            continue
+        listing = argument in ("--detectors", "-d") or (listing and re.fullmatch(r"[A-Z]\d", argument) is not None)
+        out.append(argument)
+    return out
+
+
+def _fail(error: Exception, code: int) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"tocsin: {error}")
+    sys.exit(code)

@@ -1,0 +1,101 @@
+"""Showing what it does and how fast: ``demo``, ``bench``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.cli.common import Broker, Json, show
+from stream.log import configure_logging
+
+bench_app = typer.Typer(help="Latency and throughput of this machine.", no_args_is_help=True)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the alert and the picture.")] = Path("tocsin-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of noise and glitches.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Show the whole pipeline in one process: two synthetic detectors, a glitch, a merger, an alert.
+
+    Needs nothing but this package and takes about half a minute. Exit code 1 if the merger did not ring, or
+    anything else did.
+
+    Examples
+    --------
+      tocsin demo
+
+      tocsin demo --json | tail -1
+    """
+    from pipelines.demo import demo as show_pipeline
+    from pipelines.present import demo_text
+    from pipelines.progress import progress
+
+    configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    with progress("H1 and L1 send in real time") as report:
+        result = show_pipeline(out, seed, report)
+    if not as_json:
+        typer.echo(demo_text(result))
+    show(result.as_dict()) if as_json else None
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@bench_app.command("latency")
+def bench_latency(
+    injections: Annotated[int, typer.Option(help="How many mergers.", min=1)] = 60,
+    spacing: Annotated[float, typer.Option(help="Seconds between them.", min=3)] = 4.0,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 11,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Merger to alert: the daemon with witnesses on 1/16 s blocks, in real time.
+
+    Example:
+
+      tocsin bench latency --injections 60 --json
+    """
+    from pipelines.bench import latency
+    from pipelines.progress import progress
+
+    configure_logging("warning", "json")
+    with progress("sent") as shown:
+        figures = latency(injections, spacing, seed, broker, shown)
+    show(figures) if as_json else _table("merger to alert", figures)
+
+
+@bench_app.command("throughput")
+def bench_throughput(
+    duration: Annotated[int, typer.Option(help="Seconds of data per case.", min=16)] = 128, as_json: Json = False
+) -> None:
+    """Seconds of data per second of work, by detectors and stride.
+
+    Example:
+
+      tocsin bench throughput --json
+    """
+    from pipelines.bench import throughput
+    from pipelines.progress import progress
+
+    configure_logging("warning", "json")
+    with progress("cases", "") as shown:
+        figures = throughput(duration, progress=shown)
+    show(figures) if as_json else _table("throughput", figures)
+
+
+def _table(title: str, figures: dict[str, Any]) -> None:
+    table = Table(title=title, show_header=False)
+    for key, value in figures.items():
+        rows = value if isinstance(value, list) else [value]
+        table.add_row(key, "\n".join(_plain(row) for row in rows))
+    Console().print(table)
+    show(figures)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)

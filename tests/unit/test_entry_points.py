@@ -1,0 +1,44 @@
+"""How the command is started, and what starting it loads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+from stream import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+OF_THE_SEARCH = {"onnxruntime", "gwpy", "lal", "lalsimulation", "scipy", "matplotlib", "astropy"}
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        env=os.environ | environment,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "modules",
+    ["pipelines.cli", "pipelines.subscribe", "pipelines.fetch, pipelines.progress", "stream.kafka.topics"],
+)
+def test_commands_that_do_not_search_load_none_of_the_search(modules: str) -> None:
+    done = python("-c", f"import sys, {modules}; print(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) & OF_THE_SEARCH == set()
+
+
+def test_the_wheel_lets_python_m_tocsin_run(tmp_path: Path) -> None:
+    """The forced file is what an editable install copies as well, beside its path to this tree."""
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extract("tocsin/__main__.py", tmp_path / "installed")
+    path = os.pathsep.join([str(tmp_path / "installed"), str(ROOT)])
+    done = python("-m", "tocsin", "--version", PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (0, f"tocsin {__version__}\n"), done.stderr
