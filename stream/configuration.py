@@ -1,23 +1,28 @@
-"""Read settings from file, environment and options, and print them with their documentation."""
+"""Read settings from file, environment and options, and print them with their documentation.
+
+No error shows a secret: values are told only of known keys in sections that hold none, and what others say of a file
+or a value is not passed on.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
+from stream.environment import variable
 from stream.errors import ConfigurationError
-from stream.settings import Settings
-
-_PREFIX = "TOCSIN_"
-_NOT_SETTINGS = {"TOCSIN_TEST_DATA", "TOCSIN_KAFKA_HOME", "TOCSIN_REQUIRE_KAFKA", "TOCSIN_CONFIG"}
-"""Variables of the tests and of the command line."""
+from stream.masking import SecretUrl, mask_urls
+from stream.settings import Settings, sections
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -36,15 +41,13 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
         If the file is missing or is not TOML, or a key, a variable or a value is not known or not allowed.
     """
     _check_file(path)
-    _check_environment()
     source = type("Settings", (Settings,), {"model_config": SettingsConfigDict(toml_file=path)})
     try:
         read = source(**dict(overrides or {}))
     except ValidationError as error:
         where = f" in {path}" if path is not None else ""
-        raise ConfigurationError(f"settings{where}: {_explain(error)}") from error
-    except ValueError as error:  # pydantic-settings: a variable whose value is not the JSON that its key wants
-        raise ConfigurationError(f"environment: {error}") from error
+        # Not chained: the error that pydantic raised holds the values.
+        raise ConfigurationError(f"settings{where}: {_explain(error)}") from None
     # The class made for the file ends here: another process could not unpickle it.
     return Settings.model_construct(read.model_fields_set, **{key: getattr(read, key) for key in Settings.model_fields})
 
@@ -53,51 +56,67 @@ def _check_file(path: Path | None) -> None:
     if path is None:
         return
     try:
-        tomllib.loads(path.read_text())
+        read = tomllib.loads(path.read_text())
     except OSError as error:
         raise ConfigurationError(f"configuration file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"configuration file {path} is not TOML: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"configuration file {path} is not TOML: {_without_quotes(error)}") from None
+    except (UnicodeDecodeError, RecursionError):
+        raise ConfigurationError(f"configuration file {path} is not TOML: it is no plain text in UTF-8") from None
+    for section, values in read.items():
+        if section in Settings.model_fields and not isinstance(values, dict):
+            written = f"a list, as [[{section}]] makes one" if isinstance(values, list) else "a single value"
+            raise ConfigurationError(f"configuration file {path}: {section} is {written}: write [{section}]")
 
 
-def _check_environment() -> None:
-    """Refuse a variable that would silently do nothing."""
-    known = {name(section, key) for section, model in _sections().items() for key in model.model_fields}
-    for variable in os.environ:
-        upper = variable.upper()
-        if not upper.startswith(_PREFIX) or upper in _NOT_SETTINGS:
-            continue
-        # A mapping's entry has a variable of its own: TOCSIN_STRAIN__CHANNELS__H1.
-        section, key, *_ = [*upper.split("__"), ""]
-        if f"{section}__{key}" not in known:
-            raise ConfigurationError(
-                f"environment variable {variable} is no setting: `tocsin run --print-config` names them all"
-            )
-
-
-def _sections() -> dict[str, type[BaseModel]]:
-    found = {}
-    for section, info in Settings.model_fields.items():
-        assert isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
-        found[section] = info.annotation
-    return found
-
-
-def name(section: str, key: str) -> str:
-    """Return the environment variable of a setting."""
-    return f"{_PREFIX}{section}__{key}".upper()
+def _without_quotes(error: tomllib.TOMLDecodeError) -> str:
+    """Return what is wrong and where, without what the parser quotes of the file."""
+    what = re.match(r"[A-Za-z ,-]*", str(error))
+    where = re.search(r"\(at [a-z0-9, ]*\)$", str(error))
+    return f"{what[0].strip() if what else 'an error'} {where[0] if where else ''}".strip()
 
 
 def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            lines.append(f"{where} is not a setting (see `tocsin run --print-config`)")
-        else:
-            value = "" if "secret" in where or "password" in where else f" (got {problem['input']!r})"
-            lines.append(f"{where}: {problem['msg']}{value}")
-    return "; ".join(lines)
+    return "; ".join(
+        _problem(problem["loc"], problem["type"], problem["msg"], problem["input"])
+        for problem in error.errors(include_url=False, include_context=False)
+    )
+
+
+def _problem(place: tuple[int | str, ...], kind: str, message: str, value: object) -> str:
+    where = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden":
+        return f"{where} is not a setting{_meant(place)} (see `tocsin run --print-config`)"
+    given_by = ""
+    if len(place) > 1 and (name := variable(str(place[0]), str(place[1]))) in map(str.upper, os.environ):
+        given_by = f" ({name})"
+    return f"{where}{given_by}: {message.removeprefix('Value error, ')}{_got(place, value)}"
+
+
+def _meant(place: tuple[int | str, ...]) -> str:
+    """Return the key that was probably meant."""
+    model = sections().get(str(place[0]))
+    keys = {key: f"{place[0]}.{key}" for key in model.model_fields} if model and len(place) > 1 else {}
+    keys = keys or {section: f"[{section}]" for section in sections()}
+    near = get_close_matches(str(place[-1]), keys, 1)
+    return f"; {keys[near[0]]} is" if near else ""
+
+
+def _got(place: tuple[int | str, ...], value: object) -> str:
+    """Return the wrong value: a plain one, of a known key, in a section without secrets."""
+    model = sections().get(str(place[0]))
+    if model is None or len(place) < 2 or place[1] not in model.model_fields:
+        return ""
+    if any(_is_secret(info) for info in model.model_fields.values()):
+        return ""
+    if isinstance(value, str | int | float):
+        return f" (got {mask_urls(repr(value))[:80]})"
+    return " (got a list)" if isinstance(value, list | tuple) else ""
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    kinds = (info.annotation, *get_args(info.annotation))
+    return any(isinstance(kind, type) and issubclass(kind, SecretStr) for kind in kinds)
 
 
 def render_settings(settings: Settings) -> str:
@@ -109,19 +128,21 @@ def render_settings(settings: Settings) -> str:
         "# Tocsin's settings. Each key may also be given by the variable that its comment names, which wins.",
         "# Topics are local and ids marked as test by default: public sending is opt-in.",
     ]
-    for section, model in _sections().items():
+    for section, model in sections().items():
         lines += ["", f"# {(model.__doc__ or '').strip()}", f"[{section}]"]
         values = getattr(settings, section)
         for key, info in model.model_fields.items():
-            lines += [f"# {info.description}", f"# {name(section, key)}", _assignment(key, getattr(values, key))]
+            lines += [f"# {info.description}", f"# {variable(section, key)}", _assignment(key, getattr(values, key))]
     return "\n".join(lines) + "\n"
 
 
 def _assignment(key: str, value: object) -> str:
     if value is None:
         return f"# {key} ="
+    if isinstance(value, SecretUrl) and not value.holds_secrets:
+        return f"{key} = {_toml(str(value))}"
     if isinstance(value, SecretStr):
-        return f'# {key} = "**********"'
+        return f"# {key} = {_toml(str(value))}"
     return f"{key} = {_toml(value)}"
 
 

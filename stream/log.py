@@ -10,6 +10,9 @@ import sys
 from typing import Literal
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from stream.masking import mask_urls
 
 
 def configure_logging(
@@ -23,12 +26,17 @@ def configure_logging(
     ]
     last: list[structlog.typing.Processor]
     if log_format == "json":
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        last = [structlog.processors.format_exc_info, _mask, structlog.processors.JSONRenderer(default=str)]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last = [_mask, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _mask(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Mask credentials in URLs: a library's error may quote the URL that it was given."""
+    return {key: mask_urls(value) if isinstance(value, str) else value for key, value in event.items()}

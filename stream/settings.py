@@ -7,15 +7,47 @@ Unknown keys are refused, secrets are masked, every key has a description: ``toc
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from stream import environment
+from stream.errors import ConfigurationError
+from stream.masking import SecretUrl
+
+DETECTORS = ("H1", "L1", "V1", "K1", "I1")
+"""Detectors that are known: Hanford, Livingston, Virgo, KAGRA, LIGO India."""
+
+
+def check_detectors(detectors: Sequence[str]) -> tuple[str, ...]:
+    """Return detectors if each is known and named once.
+
+    Raises
+    ------
+    ConfigurationError
+        Otherwise, naming the one that is wrong.
+    """
+    known = f"choose from {', '.join(DETECTORS)}, each once"
+    if not detectors:
+        raise ConfigurationError(f"no detector is named: {known}")
+    for name in detectors:
+        if name not in DETECTORS:
+            raise ConfigurationError(f"{name!r} is no known detector: {known}")
+    twice = next((name for name in detectors if detectors.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"{twice} is named twice: {known}")
+    return tuple(detectors)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Pydantic's own text would show the value that is wrong, which may be a secret in the wrong place.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class KafkaSettings(_Section):
@@ -38,10 +70,25 @@ class KafkaSettings(_Section):
     oauth_client_id: str | None = Field(None, description="OIDC client id for OAUTHBEARER.")
     oauth_client_secret: SecretStr | None = Field(None, description="OIDC client secret for OAUTHBEARER.")
     oauth_scope: str | None = Field(None, description="OIDC scope for OAUTHBEARER, where the server wants one.")
-    schema_registry_url: str | None = Field(
-        None, description="Confluent Schema Registry; when set, messages carry its framing."
+    schema_registry_url: SecretUrl | None = Field(
+        None,
+        description="Confluent Schema Registry; when set, messages carry its framing. Credentials in it are masked.",
     )
     operation_timeout_s: float = Field(30.0, gt=0, description="Deadline of one operation: flush, commit, look-up.")
+
+    @field_validator("bootstrap_servers", "oauth_token_url")
+    @classmethod
+    def _no_credentials(cls, value: str | None) -> str | None:
+        if value is not None and "@" in value:
+            raise ValueError("credentials do not belong here: there are settings of their own for them")
+        return value
+
+    @field_validator("schema_registry_url")
+    @classmethod
+    def _is_url(cls, value: SecretUrl | None) -> SecretUrl | None:
+        if value is not None and re.match(r"https?://[^/\s]", value.get_secret_value()) is None:
+            raise ValueError("write a URL that begins with http:// or https://")
+        return value
 
 
 class TopicSettings(_Section):
@@ -58,7 +105,7 @@ class TopicSettings(_Section):
 class StrainSettings(_Section):
     """What strain to listen to."""
 
-    detectors: tuple[str, ...] = Field(("H1", "L1"), min_length=1, max_length=5, description="Detectors to listen to.")
+    detectors: tuple[str, ...] = Field(("H1", "L1"), description=f"Detectors to listen to: {', '.join(DETECTORS)}.")
     codec: Literal["avro", "gwf", "arrow"] = Field("avro", description="Format of the strain topics.")
     channels: dict[str, str] = Field(
         default_factory=dict, description="Channel of each detector, where the format carries several (gwf, arrow)."
@@ -70,6 +117,22 @@ class StrainSettings(_Section):
         15, ge=0, le=127, description="Data-quality bits that must all be set: DATA 1, CBC_CAT1 2, CAT2 4, CAT3 8."
     )
     witnesses: bool = Field(False, description="Listen to witness topics and denoise with them.")
+
+    @field_validator("detectors")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return check_detectors(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("channels", "state_channels")
+    @classmethod
+    def _of_known(cls, value: dict[str, str]) -> dict[str, str]:
+        unknown = next((name for name in value if name not in DETECTORS), None)
+        if unknown is not None:
+            raise ValueError(f"{unknown!r} is no known detector: the keys are of {', '.join(DETECTORS)}")
+        return value
 
 
 class AlignSettings(_Section):
@@ -179,7 +242,7 @@ class DaemonSettings(_Section):
 class Settings(BaseSettings):
     """All settings of the daemon."""
 
-    model_config = SettingsConfigDict(env_prefix="TOCSIN_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
@@ -203,4 +266,25 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: arguments, environment, TOML file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, _Environment(settings_cls), TomlConfigSettingsSource(settings_cls)
+
+
+class _Environment(PydanticBaseSettingsSource):
+    """The environment as :mod:`stream.environment` reads it: pydantic's own errors name neither variable nor form."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: all values come at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values by section and key."""
+        return environment.read(os.environ, sections())
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    """Return the model of each section."""
+    found = {}
+    for section, info in Settings.model_fields.items():
+        assert isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+        found[section] = info.annotation
+    return found

@@ -19,7 +19,8 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 import schemas
 from stream.codec import single_object
-from stream.errors import CodecError, SchemaError, TransportError
+from stream.errors import CodecError, ConfigurationError, SchemaError, TransportError
+from stream.masking import mask_urls
 from stream.settings import KafkaSettings
 
 _FRAME = struct.Struct(">bI")
@@ -29,7 +30,7 @@ def schema_registry(settings: KafkaSettings) -> SchemaRegistry | None:
     """Return the registry that the configuration names, or None."""
     if settings.schema_registry_url is None:
         return None
-    return SchemaRegistry(settings.schema_registry_url, timeout_s=settings.operation_timeout_s)
+    return SchemaRegistry(settings.schema_registry_url.get_secret_value(), timeout_s=settings.operation_timeout_s)
 
 
 class SchemaRegistry:
@@ -44,8 +45,11 @@ class SchemaRegistry:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
-        self._url = httpx2.URL(url.split(",", maxsplit=1)[0]).host or url
-        self._client = SchemaRegistryClient({"url": url, "timeout": timeout_s, "max.retries": 2})
+        try:
+            self._url = httpx2.URL(url.split(",", maxsplit=1)[0]).host
+            self._client = SchemaRegistryClient({"url": url, "timeout": timeout_s, "max.retries": 2})
+        except (ValueError, httpx2.InvalidURL):  # not chained and not quoted: credentials may stand in the URL
+            raise ConfigurationError("kafka.schema_registry_url is no URL: write http(s)://host:port") from None
         self._writers: dict[int, dict[str, Any]] = {}
         self._fingerprints: dict[int, bytes] = {}
         self._ids: dict[tuple[str, bytes], int] = {}
@@ -154,5 +158,6 @@ class SchemaRegistry:
 
     def _away(self, error: Exception) -> TransportError:
         return TransportError(
-            f"registry {self._url} does not answer ({error!r}): check kafka.schema_registry_url", retry_after_s=1.0
+            f"registry {self._url} does not answer ({mask_urls(repr(error))}): check kafka.schema_registry_url",
+            retry_after_s=1.0,
         )

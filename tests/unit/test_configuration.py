@@ -80,3 +80,92 @@ def test_every_key_is_described_and_secrets_are_masked(monkeypatch: pytest.Monke
         for key, field in info.annotation.model_fields.items():
             assert field.description, f"{section}.{key}"
             assert f"TOCSIN_{section}__{key}".upper() in printed
+
+
+@pytest.mark.parametrize(
+    ("detectors", "said"),
+    [
+        (["H1", "H1"], "H1 is named twice"),
+        (["H1", "foo"], "'foo' is no known detector: choose from H1, L1, V1, K1, I1"),
+        (["h1"], "'h1' is no known detector"),
+        ([], "no detector is named"),
+    ],
+)
+def test_detectors_are_known_and_each_named_once(
+    detectors: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings(None, {"strain": {"detectors": detectors}})
+    monkeypatch.setenv("TOCSIN_STRAIN__DETECTORS", ",".join(detectors))
+    with pytest.raises(ConfigurationError, match=rf"strain\.detectors \(TOCSIN_STRAIN__DETECTORS\): {said}"):
+        load_settings()
+
+
+def test_channels_are_of_known_detectors() -> None:
+    with pytest.raises(ConfigurationError, match="'X1' is no known detector"):
+        load_settings(None, {"strain": {"channels": {"X1": "X1:STRAIN"}}})
+
+
+@pytest.mark.parametrize("text", ["H1,V1", " H1 , V1 ", '["H1", "V1"]'])
+def test_a_list_in_the_environment_is_comma_separated_or_json(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_STRAIN__DETECTORS", text)
+    assert load_settings().strain.detectors == ("H1", "V1")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"TOCSIN_STRAIN__CHANNELS": '{"H1": "H1:A", "L1": "L1:B"}'},
+        {"TOCSIN_STRAIN__CHANNELS": "H1=H1:A, L1=L1:B"},
+        {"TOCSIN_STRAIN__CHANNELS__H1": "H1:A", "TOCSIN_STRAIN__CHANNELS__L1": "L1:B"},
+        {"TOCSIN_STRAIN__CHANNELS": "H1=H1:A,L1=none", "TOCSIN_STRAIN__CHANNELS__L1": "L1:B"},
+    ],
+)
+def test_a_mapping_in_the_environment_has_three_forms(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().strain.channels == {"H1": "H1:A", "L1": "L1:B"}
+
+
+def test_a_list_of_pairs_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_DENOISE__BILINEAR", '[["*:PEM-MAINS*", "*:ASC-*"]]')
+    assert load_settings().denoise.bilinear == (("*:PEM-MAINS*", "*:ASC-*"),)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "form"),
+    [
+        ("TOCSIN_STRAIN__DETECTORS", '["H1"', r'write A,B or \["A", "B"\]'),
+        ("TOCSIN_STRAIN__CHANNELS", "H1:GDS", r'write A=X,B=Y or \{"A": "X", "B": "Y"\}'),
+        ("TOCSIN_STRAIN__STATE_CHANNELS", "{H1: x}", "write A=X,B=Y or"),
+        ("TOCSIN_DENOISE__BILINEAR", "a,b", r'write JSON, as \[\["A", "B"\]\]'),
+        ("TOCSIN_DENOISE__BILINEAR", "{}", "write JSON, as"),
+    ],
+)
+def test_a_list_or_mapping_of_another_form_is_named_with_its_form(
+    variable: str, text: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ConfigurationError, match=f"{variable} is not in its form: {form}"):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_no_number_of_the_settings_is_nan_or_infinite(value: str, tmp_path: Path) -> None:
+    file = tmp_path / "tocsin.toml"
+    for section, info in Settings.model_fields.items():
+        assert info.annotation is not None
+        for key, field in info.annotation.model_fields.items():
+            if field.annotation is float:
+                file.write_text(f"[{section}]\n{key} = {value}\n")
+                with pytest.raises(ConfigurationError, match=rf"{section}\.{key}: "):
+                    load_settings(file)
+
+
+def test_a_misspelled_key_is_told_what_it_may_mean(tmp_path: Path) -> None:
+    file = tmp_path / "tocsin.toml"
+    file.write_text('[kafka]\nsasl_pasword = "x"\n')
+    with pytest.raises(ConfigurationError, match=r"kafka\.sasl_pasword is not a setting; kafka\.sasl_password is"):
+        load_settings(file)
