@@ -11,6 +11,7 @@ Ages are judged in data time by who takes a part up (``condition.max_psd_age_s``
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zipfile
@@ -25,6 +26,7 @@ from pipelines.search import Stages
 from stream.condition import ConditionerState
 from stream.condition.psd import PsdState
 from stream.denoise import EngineState, SpectraState
+from stream.lock import FolderLock
 from stream.significance import BackgroundCounts
 from stream.timebase import NS_PER_S
 
@@ -81,7 +83,17 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
             os.fsync(file.fileno())
         temporary.replace(folder / _NAME)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, lock: FolderLock) -> None:
+    """Remove what a daemon that was killed left half written; without the folder's lock nothing is done."""
+    if not lock.held:
+        return
+    for left in folder.glob(f".{_NAME}.*"):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def restore(stages: Stages, folder: Path) -> bool:

@@ -18,6 +18,7 @@ from types import FrameType
 import structlog
 
 from pipelines import checkpoint
+from pipelines.folders import own_folders
 from pipelines.observe import Observer
 from pipelines.publisher import Published, Publisher
 from pipelines.search import Stopwatch, Tap, compose, search
@@ -171,13 +172,14 @@ def run(
     TransportError
         If the broker or a topic is not there at the start.
     ModelError, ProviderError, ConfigurationError
-        If what was asked for is not there.
+        If what was asked for is not there, or another daemon has the state folder.
     PublishError
         If the publisher dies.
     """
     clock, hooks = clock or SystemClock(), hooks or Hooks()
     stop = stop or stop_on_signals()
     with ExitStack() as closing:
+        closing.enter_context(own_folders(settings))
         _check_topics(settings)
         stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
         stages.tap = _watching(hooks.tap)

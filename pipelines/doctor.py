@@ -17,7 +17,7 @@ from stream.codec.alert import decode_alert
 from stream.codec.registry import schema_registry
 from stream.errors import TocsinError
 from stream.kafka.topics import check, list_topics
-from stream.publish import Outbox
+from stream.publish.outbox import count_waiting
 from stream.settings import Settings
 
 _MIN_FREE_BYTES = 200_000_000
@@ -89,8 +89,7 @@ def _state(settings: Settings) -> Finding:
         free = shutil.disk_usage(there).free
         if free < _MIN_FREE_BYTES:
             return Finding("state folder", False, f"{free / 1e6:.0f} MB free on {there}", "free some disk")
-    outbox = settings.publish.outbox
-    waiting = sum(1 for _ in Outbox(outbox).pending()) if outbox.is_dir() else 0
+    waiting = count_waiting(settings.publish.outbox)
     return Finding("state folder", True, f"{settings.daemon.state_dir} is writable; {waiting} alerts in the outbox")
 
 

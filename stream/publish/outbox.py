@@ -1,12 +1,17 @@
 """The outbox: an alert stands on disk from the moment it exists until Kafka has it.
 
 One checksummed file an alert, written aside, synced and renamed, so that a crash leaves either all of it or nothing.
-What is damaged all the same is set aside under a name that says so, and never sent.
+What is damaged all the same is set aside under a name that says so, and never sent. A disk that is full or read-only is
+logged and counted; it does not end the publisher, for Kafka is the truth.
+
+The folder may be looked at while a daemon writes in it (:func:`count_waiting`); what a killed one left half written is
+removed only by who holds the folder's lock (:meth:`Outbox.sweep`).
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -15,11 +20,20 @@ from pathlib import Path
 
 import structlog
 
+from stream import metrics
 from stream.errors import PublishError
+from stream.lock import FolderLock
 from stream.publish.alert import Outgoing
 
 log = structlog.get_logger()
 _SUFFIX = ".alert"
+_WRITING = ".writing"
+_REMEDY = "free the disk of publish.outbox, or make it writable"
+
+
+def count_waiting(folder: Path) -> int:
+    """Return how many alerts stand in an outbox; only looks, and a folder that is not there holds none."""
+    return sum(1 for _ in folder.glob(f"*{_SUFFIX}"))
 
 
 class Outbox:
@@ -55,7 +69,7 @@ class Outbox:
         """
         body = _encode(alert)
         path = self._path(alert)
-        temporary = path.with_suffix(".writing")
+        temporary = path.with_suffix(f".{os.getpid()}{_WRITING}")
         try:
             with temporary.open("wb") as file:
                 file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
@@ -64,20 +78,32 @@ class Outbox:
             temporary.replace(path)
             self._sync_folder()
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            metrics.OUTBOX_ERRORS.inc()
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise PublishError(
                 f"outbox {self._folder} did not take {alert.superevent_id} ({error}): free the disk; "
                 "until then a crash could lose an alert that the broker has not taken"
             ) from error
 
     def acknowledge(self, alert: Outgoing) -> None:
-        """Forget an alert that Kafka has."""
-        self._path(alert).unlink(missing_ok=True)
+        """Forget an alert that Kafka has; one that cannot be removed is known to be on the topic at the next start."""
+        try:
+            self._path(alert).unlink(missing_ok=True)
+        except OSError as error:
+            metrics.OUTBOX_ERRORS.inc()
+            log.error("outbox_not_cleared", superevent_id=alert.superevent_id, error=str(error), remedy=_REMEDY)
+
+    def sweep(self, lock: FolderLock) -> None:
+        """Remove what a process that was killed left half written; without the lock nothing is done."""
+        if not lock.held:
+            return
+        for left in self._folder.glob(f"*{_WRITING}"):
+            with contextlib.suppress(OSError):
+                left.unlink()
 
     def pending(self) -> Iterator[Outgoing]:
         """Yield the alerts that stand here, oldest first; damaged ones are set aside and named in the log."""
-        for left in self._folder.glob("*.writing"):
-            left.unlink(missing_ok=True)
         for path in sorted(self._folder.glob(f"*{_SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
             try:
                 digest, _, body = path.read_bytes().partition(b"\n")
@@ -86,7 +112,8 @@ class Outbox:
                 alert = _decode(body)
             except (OSError, ValueError, KeyError) as error:
                 aside = path.with_suffix(".damaged")
-                path.replace(aside)
+                with contextlib.suppress(OSError):
+                    path.replace(aside)
                 log.error("outbox_entry_damaged", path=str(aside), error=str(error), remedy="look at it by hand")
                 continue
             yield alert

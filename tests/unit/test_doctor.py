@@ -58,3 +58,15 @@ def test_missing_topics_are_named_with_their_remedy(embedded: EmbeddedBroker, tm
     assert found["broker"].ok
     assert "strain.H1: missing" in found["topics"].detail
     assert found["topics"].remedy == "tocsin topics create"
+
+
+def test_looking_changes_nothing_in_the_outbox_and_the_state_folder(tmp_path: Path) -> None:
+    """A daemon may be at work there: its half-written files, damaged entries and missing folders are not ours."""
+    box = tmp_path / "outbox"
+    box.mkdir()
+    for name in ("TS150914a-1.77.writing", "TS150914a-2.alert", "old.writing"):
+        (box / name).write_bytes(b"half")
+    found = findings(daemon={"state_dir": tmp_path / "none"}, publish={"outbox": box})
+    assert "1 alerts in the outbox" in found["state folder"].detail
+    assert sorted(p.name for p in box.iterdir()) == ["TS150914a-1.77.writing", "TS150914a-2.alert", "old.writing"]
+    assert not (tmp_path / "none").exists()

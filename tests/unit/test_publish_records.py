@@ -12,11 +12,14 @@ import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from stream.codec.alert import decode_alert, encode_alert
 from stream.errors import PublishError
+from stream.lock import FolderLock
 from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
 from stream.publish.alert import companion, hop_headers, to_json, tocsin_headers
+from stream.publish.outbox import count_waiting
 from stream.publish.superevent import letter_count, letters
 from stream.records import Background, Candidate, Peak
 from stream.settings import PublishSettings
@@ -126,9 +129,40 @@ def test_a_damaged_entry_is_set_aside_and_the_others_are_sent(tmp_path: Path) ->
     assert len(list(tmp_path.glob("*.damaged"))) == 1
 
 
-def test_half_a_write_is_no_alert(tmp_path: Path) -> None:
-    (tmp_path / "TS150914a-1.writing").write_bytes(b"half")
+def test_half_a_write_is_no_alert_and_is_left_to_who_writes_it(tmp_path: Path) -> None:
+    """Opening and reading an outbox changes nothing in it: a daemon may be writing there at this moment."""
+    (tmp_path / "TS150914a-1.77.writing").write_bytes(b"half")
     assert list(Outbox(tmp_path).pending()) == []
+    assert count_waiting(tmp_path) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["TS150914a-1.77.writing"]
+
+
+def test_who_holds_the_lock_removes_what_was_half_written(tmp_path: Path) -> None:
+    half = tmp_path / "TS150914a-1.77.writing"
+    half.write_bytes(b"half")
+    lock = FolderLock(tmp_path, "publish.outbox")
+    lock.close()
+    Outbox(tmp_path).sweep(lock)
+    assert half.exists()
+    with FolderLock(tmp_path, "publish.outbox") as held:
+        Outbox(tmp_path).sweep(held)
+    assert not half.exists()
+
+
+def test_an_entry_that_cannot_be_removed_is_logged_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The topic has the alert: that its file stays is no reason to stop."""
+    box = Outbox(tmp_path)
+    box.put(entry())
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with capture_logs() as logged:
+        box.acknowledge(entry())
+    assert [e["event"] for e in logged] == ["outbox_not_cleared"]
 
 
 def test_a_disk_that_takes_nothing_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
