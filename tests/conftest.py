@@ -50,14 +50,34 @@ class Broker(Protocol):
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apache_kafka.ApacheKafka]:
     """Apache Kafka, one for the whole run; skipped where it is not there, unless TOCSIN_REQUIRE_KAFKA is set."""
+    _need_apache_kafka()
+    broker = apache_kafka.ApacheKafka(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.close()
+
+
+@pytest.fixture(scope="session")
+def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apache_kafka.KafkaCluster]:
+    """Three brokers for the whole run, quicker than Kafka's default to call one dead; use ``cluster``."""
+    _need_apache_kafka()
+    with apache_kafka.KafkaCluster(tmp_path_factory.mktemp("cluster"), session_timeout_ms=3000) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(three_brokers: apache_kafka.KafkaCluster) -> Iterator[apache_kafka.KafkaCluster]:
+    """Three brokers in good health, whatever the test before did to them."""
+    three_brokers.heal()
+    yield three_brokers
+    three_brokers.heal()
+
+
+def _need_apache_kafka() -> None:
     reason = apache_kafka.missing()
     if reason is not None:
         if os.environ.get("TOCSIN_REQUIRE_KAFKA"):
             pytest.fail(reason)
         pytest.skip(reason)
-    broker = apache_kafka.ApacheKafka(tmp_path_factory.mktemp("kafka"))
-    yield broker
-    broker.close()
 
 
 @pytest.fixture
