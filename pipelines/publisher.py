@@ -23,11 +23,13 @@ from dataclasses import dataclass
 import structlog
 
 from stream.codec.alert import decode_alert, encode_alert
-from stream.errors import DataError, PublishError, TransportError
+from stream.errors import DataError, PublishError, SchemaError, TransportError
 from stream.kafka.consumer import Message, read_all
 from stream.kafka.producer import TransactionalProducer
+from stream.metrics import MESSAGES_REFUSED
 from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
-from stream.publish.alert import companion, hop_headers, to_json, tocsin_headers
+from stream.publish.alert import alert_id_of, companion, hop_headers, merger_ns_of, to_json, tocsin_headers
+from stream.publish.superevent import is_superevent_id
 from stream.records import Candidate
 from stream.settings import Settings
 from stream.timebase import Clock
@@ -231,14 +233,22 @@ class Publisher:
             self._remember(message)
 
     def _remember(self, message: Message) -> None:
-        headers = dict(message.headers)
-        if len(headers.get("_id", b"")) == 16:
-            self._known.add(str(uuid.UUID(bytes=headers["_id"])))
-        if "tocsin.gps_ns" not in headers:
-            return  # another pipeline's alert: its id is not ours to count
+        """Take up an alert that is on the topic; one that cannot be read is counted, named and passed over."""
+        alert_id = alert_id_of(message.headers)
+        if alert_id is not None:
+            self._known.add(alert_id)
         try:
+            gps_ns = merger_ns_of(message.headers)
+            if gps_ns is None:
+                return  # another pipeline's alert: its id is not ours to count
             superevent_id = decode_alert(message.value or b"")["superevent_id"]
+            if not is_superevent_id(superevent_id):
+                raise SchemaError(f"superevent_id is {superevent_id!r}: expected the form TS261122a")
         except DataError as error:
-            log.error("alert_topic_has_a_bad_alert", offset=message.offset, error=str(error))
+            MESSAGES_REFUSED.labels(message.topic).inc()
+            log.error(
+                "alert_topic_has_a_bad_alert", topic=message.topic, partition=message.partition,
+                offset=message.offset, error=str(error),
+            )  # fmt: skip
             return
-        self._registry.remember(superevent_id, int(headers["tocsin.gps_ns"]))
+        self._registry.remember(superevent_id, gps_ns)

@@ -19,6 +19,8 @@ An error names the thing, the value and the remedy. It is logged once, where it 
 
 from __future__ import annotations
 
+from stream.text import clean
+
 
 class TocsinError(Exception):
     """Root of every error that this project raises on purpose."""
@@ -29,7 +31,10 @@ class ConfigurationError(TocsinError):
 
 
 class DataError(TocsinError):
-    """Input that cannot be used."""
+    """Input that cannot be used; its message may quote that input, and is cleaned."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(clean(message))
 
 
 class CodecError(DataError):

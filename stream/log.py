@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from stream.masking import mask_urls
+from stream.text import clean
 
 
 def configure_logging(
@@ -28,7 +29,7 @@ def configure_logging(
     if log_format == "json":
         last = [structlog.processors.format_exc_info, _mask, structlog.processors.JSONRenderer(default=str)]
     else:
-        last = [_mask, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last = [_mask, _clean, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -40,3 +41,8 @@ def configure_logging(
 def _mask(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Mask credentials in URLs: a library's error may quote the URL that it was given."""
     return {key: mask_urls(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _clean(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Write out what would not print: values may be a stranger's, and a console obeys what it is sent."""
+    return {key: clean(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -26,6 +26,9 @@ CANDIDATES = Counter("tocsin_candidates_total", "Candidates below the FAR thresh
 ALERTS = Counter("tocsin_alerts_total", "Alerts acknowledged by Kafka.")
 ALERTS_WAITING = Gauge("tocsin_alerts_waiting", "Alerts that Kafka does not have yet.")
 BROKER_ERRORS = Counter("tocsin_broker_errors_total", "Errors of the connection to the brokers.")
+MESSAGES_REFUSED = Counter(
+    "tocsin_messages_refused_total", "Messages on alert topics that could not be read, by topic.", ("topic",)
+)
 CHECKPOINT_ERRORS = Counter("tocsin_checkpoint_errors_total", "Checkpoints that could not be written.")
 OUTBOX_ERRORS = Counter("tocsin_outbox_errors_total", "Alerts that the outbox did not take or could not forget.")
 LAG = Gauge("tocsin_lag_seconds", "Age of the newest block when it was read.")

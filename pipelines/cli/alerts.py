@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import sys
 import threading
 from datetime import UTC, datetime
@@ -34,17 +34,17 @@ def subscribe(
 
       tocsin subscribe --from earliest -n 1 --out alerts/
     """
-    from pipelines.subscribe import alerts
+    from pipelines.subscribe import alerts, keep
 
     settings = settings_from(config, broker)
     stop = threading.Event()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an alert's letters need not be the terminal's
     for k, alert in enumerate(alerts(settings, topic, _start(start), stop), 1):
-        typer.echo(json.dumps(alert.as_dict()) if as_json else alert.as_line())
+        typer.echo(alert.as_json() if as_json else alert.as_line())
         sys.stdout.flush()
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            suffix = "json" if alert.raw[:1] == b"{" else "avro"
-            (out / f"{alert.superevent_id}-{alert.offset}.{suffix}").write_bytes(alert.raw)
+            keep(alert, out)
         if k == count:
             stop.set()
 

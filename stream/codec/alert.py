@@ -1,27 +1,31 @@
 """Alerts: an Avro object container of one ``igwn.alerts.Alert`` record, as IGWN publishes them.
 
 The container carries its writer's schema, so alerts of other pipelines and of older writers
-(``igwn.alerts.v1_0.Alert``) are read through ours; what an old writer did not have takes its default.
+(``igwn.alerts.v1_0.Alert``) are read through ours; what an old writer did not have takes its default. A stranger's
+container is trusted with nothing: :mod:`stream.codec.container` and :mod:`stream.codec.writer_schema` say how.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from fastavro import reader, writer
+from fastavro import schemaless_reader, writer
 
 import schemas
-from stream.codec.single_object import MALFORMED
+from stream.codec.container import MAGIC, read_container
+from stream.codec.limits import MAX_BYTES, check_size
+from stream.codec.single_object import MALFORMED, reason
+from stream.codec.walk import walk
+from stream.codec.writer_schema import writer_schema
 from stream.errors import CodecError, SchemaError
 
-CONTAINER_MAGIC = b"Obj\x01"
-_WRITERS = re.compile(r"igwn\.alerts(\.v1_\d+)?\.Alert")
+CONTAINER_MAGIC = MAGIC
+_WRITERS = re.compile(r"igwn\.alerts(\.v1_[0-9]+)?\.Alert")
 
 
 def encode_alert(alert: Mapping[str, Any]) -> bytes:
@@ -61,32 +65,29 @@ def write_alerts(path: Path, alerts: Sequence[Mapping[str, Any]]) -> None:
 def decode_alert(payload: bytes) -> dict[str, Any]:
     """Return the alert of an object container, written by schema 1.3, an earlier or a later 1.x.
 
+    The writer's schema is checked and cut to what reading needs, the record's stated lengths are compared with its
+    bytes, and only then is it read, with our schema as the reader's.
+
     Raises
     ------
     CodecError
-        If the bytes are no object container, are damaged, or hold more or less than one record.
+        If the bytes are no object container, are damaged, beyond the bounds, or hold more or less than one record.
     SchemaError
-        If the record is no IGWN alert, or lacks a field that an alert must have.
+        If the record is no IGWN alert, lacks a field that an alert must have, or its schema is beyond the bounds.
     """
-    if payload[:4] != CONTAINER_MAGIC:
+    check_size("alert", payload)
+    if payload[:4] != MAGIC:
         raise CodecError(
             f"{len(payload)} bytes that are no Avro object container: read alerts from the Avro alert topic"
         )
+    container = read_container(payload, MAX_BYTES["alert"])
+    written = writer_schema(container.schema)
+    if not _WRITERS.fullmatch(written.name):
+        raise SchemaError(f"container of {written.name[:64]!r}: expected igwn.alerts.Alert; read an alert topic")
     try:
-        name = _writer_name(payload)
-        if not _WRITERS.fullmatch(name):
-            raise SchemaError(f"container of {name[:64]!r}: expected igwn.alerts.Alert; read it from an alert topic")
-        records = list(reader(BytesIO(payload), reader_schema=schemas.load("alert")))
-    except (*MALFORMED, zlib.error, RecursionError) as error:
-        raise CodecError(f"{len(payload)} bytes are no sound alert container: {error!r}; get it again") from error
-    if len(records) != 1 or not isinstance(records[0], dict):
-        raise CodecError(f"container holds {len(records)} records: an alert message holds one")
-    return records[0]
-
-
-def _writer_name(payload: bytes) -> str:
-    written = reader(BytesIO(payload)).writer_schema
-    if not isinstance(written, dict):
-        return str(type(written))
-    name, namespace = str(written.get("name", "")), str(written.get("namespace", ""))
-    return name if "." in name or not namespace else f"{namespace}.{name}"
+        walk(written.form, container.body)
+        record = schemaless_reader(BytesIO(container.body), written.parsed, schemas.load("alert"))
+    except (*MALFORMED, CodecError) as error:
+        raise CodecError(f"{len(payload)} bytes are no sound alert container: {reason(error)}; get it again") from error
+    assert isinstance(record, dict), "our schema is a record's"
+    return record

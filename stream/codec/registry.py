@@ -7,18 +7,15 @@ Alerts are object containers, carry their schema themselves, and are never frame
 
 from __future__ import annotations
 
-import json
 import struct
-from typing import Any
 
 import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from fastavro import parse_schema
-from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 import schemas
 from stream.codec import single_object
+from stream.codec.writer_schema import WriterSchema, writer_schema
 from stream.errors import CodecError, ConfigurationError, SchemaError, TransportError
 from stream.masking import mask_urls
 from stream.settings import KafkaSettings
@@ -50,8 +47,7 @@ class SchemaRegistry:
             self._client = SchemaRegistryClient({"url": url, "timeout": timeout_s, "max.retries": 2})
         except (ValueError, httpx2.InvalidURL):  # not chained and not quoted: credentials may stand in the URL
             raise ConfigurationError("kafka.schema_registry_url is no URL: write http(s)://host:port") from None
-        self._writers: dict[int, dict[str, Any]] = {}
-        self._fingerprints: dict[int, bytes] = {}
+        self._writers: dict[int, WriterSchema] = {}
         self._ids: dict[tuple[str, bytes], int] = {}
 
     def frame(self, topic: str, message: bytes) -> bytes:
@@ -97,9 +93,9 @@ class SchemaRegistry:
         schema_id = _FRAME.unpack_from(payload)[1]
         if schema_id not in self._writers:
             self._fetch(schema_id)
-        mark, body = self._fingerprints[schema_id], payload[_FRAME.size :]
-        if mark in single_object.known_fingerprints():
-            return single_object.MARKER + mark + body
+        writer, body = self._writers[schema_id], payload[_FRAME.size :]
+        if writer.mark in single_object.known_fingerprints():
+            return single_object.MARKER + writer.mark + body
         return self._resolve(name, schema_id, body)
 
     def subjects(self) -> list[str]:
@@ -117,10 +113,8 @@ class SchemaRegistry:
 
     def _resolve(self, name: str, schema_id: int, body: bytes) -> bytes:
         writer, ours = self._writers[schema_id], schemas.load(name)
-        if writer.get("name") != ours["name"]:
-            raise SchemaError(
-                f"schema {schema_id} of the registry is {writer.get('name')!r}: expected {ours['name']!r}"
-            )
+        if writer.name != ours["name"]:
+            raise SchemaError(f"schema {schema_id} of the registry is {writer.name!r}: expected {ours['name']!r}")
         return single_object.encode(name, single_object.read_body(name, writer, body))
 
     def _register(self, subject: str, mark: bytes) -> int:
@@ -148,13 +142,9 @@ class SchemaRegistry:
         except (httpx2.HTTPError, OSError, ValueError) as error:
             raise self._away(error) from error
         try:
-            source = json.loads(text or "")
-            parsed = parse_schema(source)
-            mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(source), "CRC-64-AVRO"))
-        except single_object.MALFORMED as error:
-            raise SchemaError(f"schema {schema_id} of registry {self._url} is no Avro schema: {error}") from error
-        self._writers[schema_id] = parsed if isinstance(parsed, dict) else {}
-        self._fingerprints[schema_id] = mark
+            self._writers[schema_id] = writer_schema((text or "").encode())
+        except SchemaError as error:
+            raise SchemaError(f"schema {schema_id} of registry {self._url}: {error}") from error
 
     def _away(self, error: Exception) -> TransportError:
         return TransportError(

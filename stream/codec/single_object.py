@@ -17,7 +17,10 @@ from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType
 
 import schemas
-from stream.errors import CodecError, SchemaError
+from stream.codec.limits import check_size
+from stream.codec.walk import walk
+from stream.codec.writer_schema import WriterSchema, writer_schema
+from stream.errors import CodecError, DataError, SchemaError
 
 MARKER = b"\xc3\x01"
 HEADER_SIZE = 10
@@ -25,7 +28,7 @@ REGISTRY_MAGIC = 0
 # All that fastavro raises on bytes that do not follow the schema.
 MALFORMED = (
     EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError, StopIteration,
-    struct.error, SchemaParseException, SchemaResolutionError, UnknownType,
+    struct.error, RecursionError, SchemaParseException, SchemaResolutionError, UnknownType,
 )  # fmt: skip
 
 
@@ -61,6 +64,7 @@ def decode(name: str, payload: bytes) -> dict[str, Any]:
     SchemaError
         If they are of another or of an unknown schema.
     """
+    check_size(name, payload)
     if payload[:2] != MARKER or len(payload) < HEADER_SIZE:
         raise CodecError(f"{_describe(payload)}: expected an Avro single object of schema {name}; {_remedy(payload)}")
     found = known_fingerprints().get(payload[2:HEADER_SIZE])
@@ -71,20 +75,34 @@ def decode(name: str, payload: bytes) -> dict[str, Any]:
         )
     if found[0] != name:
         raise SchemaError(f"payload is of schema {found[0]} {found[1]}: expected {name}; check where it was sent")
-    return read_body(name, schemas.load(*found), payload[HEADER_SIZE:])
+    return read_body(name, _own(*found), payload[HEADER_SIZE:])
 
 
-def read_body(name: str, writer: dict[str, Any], body: bytes) -> dict[str, Any]:
-    """Return the record alone, written with schema ``writer``, as the newest version of schema ``name``."""
-    stream = BytesIO(body)
+def read_body(name: str, writer: WriterSchema, body: bytes) -> dict[str, Any]:
+    """Return the record alone, written with schema ``writer``, as the newest version of schema ``name``.
+
+    Raises
+    ------
+    CodecError
+        If the bytes are not exactly one such record.
+    """
     try:
-        record = schemaless_reader(stream, writer, schemas.load(name))
-    except MALFORMED as error:
-        raise CodecError(f"{len(body)} bytes do not hold a {name} record: {error!r}; send it again") from error
-    left = len(body) - stream.tell()
-    if left or not isinstance(record, dict):
-        raise CodecError(f"{left} bytes follow a record of schema {name}: send one record per message")
+        walk(writer.form, body)
+        record = schemaless_reader(BytesIO(body), writer.parsed, schemas.load(name))
+    except (*MALFORMED, CodecError) as error:
+        raise CodecError(f"{len(body)} bytes do not hold a {name} record: {reason(error)}; send it again") from error
+    assert isinstance(record, dict), "our schemas are records'"
     return record
+
+
+def reason(error: BaseException) -> str:
+    """Return why bytes were refused: our own words as they are, a library's with the name of its error."""
+    return str(error) if isinstance(error, DataError) else repr(error)
+
+
+@cache
+def _own(name: str, version: str) -> WriterSchema:
+    return writer_schema(schemas.source(name, version).encode())
 
 
 @cache

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stream.codec.json_text import bounded_json
+from stream.errors import DataError, SchemaError
 from stream.records import Candidate
 from stream.settings import PublishSettings
 from stream.timebase import gps_ns_to_iso, gps_ns_to_utc
 
+_PREFIX = "tocsin."
+_GPS_NS = re.compile(rb"[0-9]{1,19}")
+_MAX_HEADERS = 256
+_MAX_HEADER_BYTES = 1 << 16
 _UNKNOWN = {
     "skymap": "not computed in this version",
     "classification": "not computed in this version",
@@ -113,6 +120,41 @@ def hop_headers(alert_id: str, settings: PublishSettings) -> tuple[tuple[str, by
 def tocsin_headers(extra: Mapping[str, Any]) -> tuple[tuple[str, bytes], ...]:
     """Return the companion's values as message headers."""
     return tuple(
-        (f"tocsin.{key}", (json.dumps(value) if not isinstance(value, str) else value).encode())
+        (_PREFIX + key, (json.dumps(value) if not isinstance(value, str) else value).encode())
         for key, value in extra.items()
     )
+
+
+def alert_id_of(headers: Sequence[tuple[str, bytes]]) -> str | None:
+    """Return the id that :func:`hop_headers` wrote, or None where there is none of its form."""
+    value = dict(headers).get("_id", b"")
+    return str(uuid.UUID(bytes=value)) if len(value) == 16 else None
+
+
+def merger_ns_of(headers: Sequence[tuple[str, bytes]]) -> int | None:
+    """Return the merger's time that :func:`tocsin_headers` wrote, GPS; None in another pipeline's message.
+
+    Raises
+    ------
+    SchemaError
+        If the header is there and is no time.
+    """
+    value = dict(headers).get(_PREFIX + "gps_ns")
+    if value is None:
+        return None
+    if not _GPS_NS.fullmatch(value) or int(value) >= 2**63:
+        raise SchemaError(f"header {_PREFIX}gps_ns is {value[:32]!r}: expected GPS nanoseconds")
+    return int(value)
+
+
+def read_companion(headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+    """Return what :func:`tocsin_headers` wrote; a value that is no JSON is text, one too long is cut."""
+    found: dict[str, Any] = {}
+    for key, value in headers[:_MAX_HEADERS]:
+        if key.startswith(_PREFIX):
+            name = key.removeprefix(_PREFIX)
+            try:
+                found[name] = bounded_json(value, _MAX_HEADER_BYTES)
+            except DataError:
+                found[name] = value[:_MAX_HEADER_BYTES].decode(errors="replace")
+    return found

@@ -15,7 +15,14 @@ PREFIXES = {"production": "S", "mock": "MS", "test": "TS"}
 SAME_EVENT_NS = NS_PER_S
 """Candidates whose mergers are this close are one superevent."""
 
-_ID = re.compile(r"(S|MS|TS)(\d{6})([a-z]+)")
+_ID = re.compile(r"(S|MS|TS)([0-9]{6})([a-z]{1,8})")
+_MOST_A_DAY = 26 + 26**2 + 26**3 + 26**4
+"""Labels of up to four letters: nothing that counts honestly gives a longer one in a day."""
+
+
+def is_superevent_id(text: str) -> bool:
+    """Return whether a text has the form of a superevent id, and may so be part of a file's name."""
+    return _ID.fullmatch(text) is not None
 
 
 def letters(count: int) -> str:
@@ -53,7 +60,7 @@ class SupereventRegistry:
 
     def __init__(self, kind: str) -> None:
         self._prefix = PREFIXES[kind]
-        self._events: list[Superevent] = []
+        self._events: dict[str, Superevent] = {}
         self._last: dict[str, int] = {}
 
     def remember(self, superevent_id: str, gps_ns: int) -> None:
@@ -61,14 +68,15 @@ class SupereventRegistry:
         match = _ID.fullmatch(superevent_id)
         if match is None:
             return
-        day = match[1] + match[2]
-        self._last[day] = max(self._last.get(day, 0), letter_count(match[3]))
-        if match[1] == self._prefix and all(e.superevent_id != superevent_id for e in self._events):
-            self._events.append(Superevent(superevent_id, gps_ns))
+        day, count = match[1] + match[2], letter_count(match[3])
+        if count <= _MOST_A_DAY:  # a longer label is someone's joke: it is known, but does not move the count
+            self._last[day] = max(self._last.get(day, 0), count)
+        if match[1] == self._prefix:
+            self._events.setdefault(superevent_id, Superevent(superevent_id, gps_ns))
 
     def find(self, gps_ns: int) -> str | None:
         """Return the id of the event at this time, if it has one: the nearest within one second."""
-        near = [e for e in self._events if abs(e.gps_ns - gps_ns) <= SAME_EVENT_NS]
+        near = [e for e in self._events.values() if abs(e.gps_ns - gps_ns) <= SAME_EVENT_NS]
         return min(near, key=lambda e: abs(e.gps_ns - gps_ns)).superevent_id if near else None
 
     def assign(self, gps_ns: int) -> str:
@@ -86,6 +94,8 @@ class SupereventRegistry:
         if utc.year < 2000:
             raise PublishError(f"merger time {gps_ns} ns is in {utc.year}: is the strain's clock set?")
         day = self._prefix + utc.strftime("%y%m%d")
-        superevent_id = day + letters(self._last.get(day, 0) + 1)
+        count = self._last.get(day, 0) + 1
+        while (superevent_id := day + letters(count)) in self._events:
+            count += 1
         self.remember(superevent_id, gps_ns)
         return superevent_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import structlog
@@ -47,3 +48,13 @@ def test_people_get_a_console_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "console")
     structlog.get_logger().info("started", model="first-1")
     assert "started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_foreign_value_is_written_out(capsys: pytest.CaptureFixture[str], form: Any) -> None:
+    """A console obeys what it is sent: no escape, newline or turned writing of a value reaches it."""
+    configure_logging("info", form)
+    structlog.get_logger().warning("not_an_alert", error="bad \x1b]0;title\x07\n2026 fake line \u202e", detector="H1")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert "title" in line

@@ -15,12 +15,20 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from stream.codec.alert import decode_alert, encode_alert
-from stream.errors import PublishError
+from stream.errors import PublishError, SchemaError
 from stream.lock import FolderLock
 from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
-from stream.publish.alert import companion, hop_headers, to_json, tocsin_headers
+from stream.publish.alert import (
+    alert_id_of,
+    companion,
+    hop_headers,
+    merger_ns_of,
+    read_companion,
+    to_json,
+    tocsin_headers,
+)
 from stream.publish.outbox import count_waiting
-from stream.publish.superevent import letter_count, letters
+from stream.publish.superevent import is_superevent_id, letter_count, letters
 from stream.records import Background, Candidate, Peak
 from stream.settings import PublishSettings
 from stream.timebase import NS_PER_S, utc_to_gps_ns
@@ -70,6 +78,49 @@ def test_a_restart_goes_on_where_the_topic_ends() -> None:
     registry.remember("S150914b", MERGER_NS + 100 * NS_PER_S)  # another kind: not ours
     assert registry.assign(MERGER_NS + 3 * NS_PER_S // 4) == "TS150914z"
     assert registry.assign(MERGER_NS + 100 * NS_PER_S) == "TS150914aa"
+
+
+@pytest.mark.parametrize("label", ["zzzz", "zzzzz", "zzzzzzzz", "a" * 5000])
+def test_a_label_that_nobody_counts_to_does_not_move_the_count(label: str) -> None:
+    """Ids stay readable, distinct and known again, whatever label a stranger put on the topic."""
+    registry = SupereventRegistry("test")
+    registry.remember("TS150914b", MERGER_NS)
+    registry.remember("TS150914" + label, MERGER_NS + 50 * NS_PER_S)
+    given = [registry.assign(MERGER_NS + k * 100 * NS_PER_S) for k in range(1, 4)]
+    again = SupereventRegistry("test")
+    for k, superevent_id in enumerate(given, 1):
+        again.remember(superevent_id, MERGER_NS + k * 100 * NS_PER_S)
+    assert [again.assign(MERGER_NS + k * 100 * NS_PER_S) for k in range(1, 4)] == given
+    assert len(set(given)) == 3
+    assert max(len(superevent_id) for superevent_id in given) <= len("TS150914") + 5
+
+
+@pytest.mark.parametrize("text", ["TS240517a", "S190425z", "MS181101ab"])
+def test_an_id_has_a_form(text: str) -> None:
+    """Prefix, six ASCII digits, one to eight letters, and nothing else."""
+    assert is_superevent_id(text)
+    assert not any(is_superevent_id(odd) for odd in (text + "/", "../" + text, text.upper(), text + "\n", text[:-2]))
+
+
+def test_the_headers_that_were_written_are_read() -> None:
+    """Writer and reader stand side by side."""
+    extra = companion(candidate())
+    headers = (*hop_headers("01234567-89ab-cdef-0123-456789abcdef", PublishSettings()), *tocsin_headers(extra))
+    assert alert_id_of(headers) == "01234567-89ab-cdef-0123-456789abcdef"
+    assert merger_ns_of(headers) == MERGER_NS
+    assert read_companion(headers) == json.loads(json.dumps(extra))
+    assert (alert_id_of(()), merger_ns_of(()), read_companion(())) == (None, None, {})
+    assert alert_id_of((("_id", b"short"),)) is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"abc", b"", b"-1", b"1.5", b"9" * 19, b"9" * 5000, b" 12", "१२".encode(), b"1_0", b"\x1b"]
+)
+def test_a_merger_time_that_is_none_is_refused(value: bytes) -> None:
+    """Digits within a 64-bit clock, or a data error that can be shown."""
+    with pytest.raises(SchemaError, match="expected GPS nanoseconds") as caught:
+        merger_ns_of((("tocsin.gps_ns", value),))
+    assert str(caught.value).isprintable()
 
 
 def test_a_time_before_the_field_existed_is_refused_with_the_remedy() -> None:

@@ -1,0 +1,162 @@
+"""An alert that was received: read from a message, shown on a line, kept in a file.
+
+A message's content is a stranger's. It is decoded within bounds, printed cleaned, and names a file only where it has
+the form of a superevent id.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from stream.codec.alert import CONTAINER_MAGIC, decode_alert
+from stream.codec.alert_json import decode_alert_json
+from stream.errors import ConfigurationError
+from stream.kafka.consumer import Message
+from stream.publish.alert import read_companion
+from stream.publish.superevent import is_superevent_id
+from stream.text import clean
+
+_WORD = 48
+"""Longest word of a stranger on a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedAlert:
+    """One alert and where it stood.
+
+    Attributes
+    ----------
+    record : dict
+        The ``igwn.alerts.Alert`` record; the sky map is bytes. Its texts are as they came: clean them before printing.
+    extra : dict
+        What this pipeline says beyond the schema (``tocsin.*``): merger time in ns, statistic, background, what is
+        not known and why. Empty for another pipeline's alert.
+    raw : bytes
+        The message's value.
+    received_unix_ns : int
+        The broker's timestamp.
+    """
+
+    record: dict[str, Any]
+    extra: dict[str, Any]
+    raw: bytes
+    topic: str
+    offset: int
+    received_unix_ns: int
+
+    @property
+    def superevent_id(self) -> str:
+        """Id of the superevent."""
+        return str(self.record["superevent_id"])
+
+    @property
+    def far_hz(self) -> float | None:
+        """False-alarm rate; None in a retraction."""
+        event = self.record["event"]
+        return None if event is None else float(event["far"])
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Detectors that took part."""
+        event = self.record["event"]
+        return () if event is None else tuple(event["instruments"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the alert as JSON can hold it: sky maps in base64, ``extra`` as ``tocsin``, NaN as null."""
+        whole = self.record | {"tocsin": self.extra, "kafka": {"topic": self.topic, "offset": self.offset}}
+        plain: dict[str, Any] = _plain(whole)
+        return plain
+
+    def as_json(self) -> str:
+        """Return :meth:`as_dict` as one line of JSON, all of it printable ASCII."""
+        return json.dumps(self.as_dict()).replace("\x7f", "\\u007f")
+
+    def as_line(self) -> str:
+        """Return one line for people."""
+        event = self.record["event"]
+        words = [self.superevent_id, self.record["alert_type"]]
+        if event is not None:
+            words += [event["time"], far_text(event["far"], self.extra.get("far_is_limit") is True)]
+            words += ["+".join(event["instruments"]), event["group"]]
+        return "  ".join(clean(word, _WORD) for word in words)
+
+
+def far_text(far_hz: float, is_limit: bool = False) -> str:
+    """Return a false-alarm rate in the unit that people compare in, such as ``FAR < 1 per 238 days``."""
+    if not (math.isfinite(far_hz) and far_hz > 0 and math.isfinite(1 / far_hz)):
+        return "FAR unknown"
+    return f"FAR {'< ' if is_limit else ''}1 per {_duration(1 / far_hz)}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("years", 31_557_600.0), ("months", 2_592_000.0), ("days", 86_400.0), ("hours", 3600.0)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without bytes, which become base64 as in GCN's JSON, and without what JSON has no number for."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return [_plain(v) for v in value] if isinstance(value, list) else value
+
+
+def receive(message: Message) -> ReceivedAlert:
+    """Return the alert of a message, told by its first bytes.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    value = message.value or b""
+    if value[:4] == CONTAINER_MAGIC:
+        record, extra = decode_alert(value), read_companion(message.headers)
+    else:
+        record, extra = decode_alert_json(value)
+    return ReceivedAlert(record, extra, value, message.topic, message.offset, message.timestamp_ns)
+
+
+def keep(alert: ReceivedAlert, folder: Path) -> Path:
+    """Write an alert's message into a folder and return where; one that is there already is not written again.
+
+    The file is named after the superevent where its id has the form of one, otherwise after the message's hash. No
+    link is followed and no other file is overwritten: where the name is taken, the hash is added to it.
+
+    Raises
+    ------
+    ConfigurationError
+        If both names are taken by something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = sha256(alert.raw).hexdigest()[:16]
+    name = alert.superevent_id if is_superevent_id(alert.superevent_id) else f"alert-{mark}"
+    suffix = "avro" if alert.raw[:4] == CONTAINER_MAGIC else "json"
+    for stem in (f"{name}-{alert.offset}", f"{name}-{alert.offset}-{mark}"):
+        path = folder / f"{stem}.{suffix}"
+        if _holds(path, alert.raw):
+            return path
+    raise ConfigurationError(f"{path} is taken by something else: clear {folder}, or name another folder")
+
+
+def _holds(path: Path, raw: bytes) -> bool:
+    """Write a file that is not there; return whether it now holds these bytes."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    except FileExistsError:
+        return not path.is_symlink() and path.is_file() and path.stat().st_size == len(raw) and path.read_bytes() == raw
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(raw)
+    return True

@@ -1,0 +1,93 @@
+"""Avro object containers of one record, taken apart by hand: header, schema, one block, its marker.
+
+A general reader believes the header: it parses any schema, expands any codec, loops over any count. An alert is one
+record, plain or deflated, and that alone is read here; the rest is refused by name.
+Source: Apache Avro 1.11 specification, "Object Container Files".
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from stream.codec.walk import Datum
+from stream.errors import CodecError
+
+MAGIC = b"Obj\x01"
+_SYNC_SIZE = 16
+_MAX_ENTRIES = 64
+_RAW_DEFLATE = -15
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The text of the writer's schema, and the one record, still encoded."""
+
+    schema: bytes
+    body: bytes
+
+
+def read_container(payload: bytes, max_bytes: int) -> Container:
+    """Take a container of one record apart.
+
+    Parameters
+    ----------
+    payload : bytes
+    max_bytes : int
+        Longest body, after expansion.
+
+    Raises
+    ------
+    CodecError
+        If it is no container, damaged, compressed otherwise than by deflate, too large when expanded, or of more or
+        less than one record.
+    """
+    if payload[:4] != MAGIC:
+        raise CodecError(f"{len(payload)} bytes that are no Avro object container")
+    try:
+        datum = Datum(payload)
+        entries, at = _entries(datum, len(MAGIC))
+        marker, at = payload[at : at + _SYNC_SIZE], at + _SYNC_SIZE
+        records, at = datum.long(at) if at != len(payload) else (0, at)
+        if records != 1:
+            raise CodecError(f"container holds {records} records: an alert message holds one")
+        length, at = datum.length(at)
+    except IndexError:
+        raise CodecError(f"container of {len(payload)} bytes ends before its record") from None
+    if payload[at + length :] != marker:
+        raise CodecError("container is damaged, or holds more than one block: an alert message holds one record")
+    body = _expanded(payload[at : at + length], entries.get("avro.codec", b"null"), max_bytes)
+    return Container(entries.get("avro.schema", b""), body)
+
+
+def _entries(datum: Datum, at: int) -> tuple[dict[str, bytes], int]:
+    """Read the header's map of strings to bytes."""
+    found: dict[str, bytes] = {}
+    while True:
+        count, at = datum.items(at, 2, 1)
+        if count == 0:
+            return found, at
+        for _ in range(count):
+            length, at = datum.length(at)
+            key, at = datum.data[at : at + length].decode(errors="replace"), at + length
+            length, at = datum.length(at)
+            if key in found or len(found) == _MAX_ENTRIES:
+                raise CodecError(f"container's header names {key!r} twice, or more than {_MAX_ENTRIES} things")
+            found[key], at = datum.data[at : at + length], at + length
+
+
+def _expanded(block: bytes, codec: bytes, max_bytes: int) -> bytes:
+    if codec == b"null":
+        return block
+    if codec != b"deflate":
+        raise CodecError(f"container compressed with {codec[:32]!r}: only null and deflate are read")
+    inflater = zlib.decompressobj(_RAW_DEFLATE)
+    try:
+        body = inflater.decompress(block, max_bytes + 1)
+    except zlib.error as error:
+        raise CodecError(f"container's block is damaged: {error}") from error
+    if len(body) > max_bytes:
+        raise CodecError(f"container expands to more than {max_bytes} bytes")
+    if not inflater.eof:
+        raise CodecError("container's block ends too early")
+    return body
