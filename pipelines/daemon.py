@@ -19,6 +19,7 @@ import structlog
 
 from pipelines import checkpoint
 from pipelines.folders import own_folders
+from pipelines.hearing import HearingWatch
 from pipelines.observe import Observer
 from pipelines.publisher import Published, Publisher
 from pipelines.search import Stopwatch, Tap, compose, search
@@ -61,8 +62,9 @@ class AlertSink:
 
     publisher: Publisher
     clock: Clock
+    hearing: HearingWatch
     told: Callable[[Candidate], None] | None = None
-    masked_until_ns: dict[str, int] = field(default_factory=dict)
+    masked_until_ns: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def candidate(self, candidate: Candidate) -> None:
         """Hand a candidate to the publisher's queue."""
@@ -80,12 +82,14 @@ class AlertSink:
 
     def masked(self, masked: Sequence[Masked]) -> None:
         """Count what was not heard, and say where a stretch begins."""
+        self.hearing.masked(masked)
         for stretch in masked:
             seconds = (stretch.end_ns - stretch.gps_ns) / NS_PER_S
             metrics.MASKED_SECONDS.labels(stretch.detector, stretch.reason).inc(seconds)
-            if self.masked_until_ns.get(stretch.detector) != stretch.gps_ns:
+            key = (stretch.detector, stretch.reason)
+            if self.masked_until_ns.get(key) != stretch.gps_ns:
                 log.warning("masked", detector=stretch.detector, gps=ns_to_gps_s(stretch.gps_ns), reason=stretch.reason)
-            self.masked_until_ns[stretch.detector] = stretch.end_ns
+            self.masked_until_ns[key] = stretch.end_ns
 
 
 class Housekeeper:
@@ -182,7 +186,8 @@ def run(
         closing.enter_context(own_folders(settings))
         _check_topics(settings)
         stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
-        stages.tap = _watching(hooks.tap)
+        hearing = HearingWatch(settings.strain.detectors, clock)
+        stages.tap = _watching(hooks.tap, hearing)
         restored = checkpoint.restore(stages, settings.daemon.state_dir)
         publisher = Publisher(settings, clock, _counted(hooks.published))
         closing.callback(publisher.close)
@@ -193,7 +198,8 @@ def run(
         codec = strain_codec(settings.strain, registry)
         source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set, registry)
         daemon_id = f"{settings.kafka.group_id}@{socket.gethostname()}"
-        observer = Observer(stages, source.status, consumer, publisher, clock, daemon_id)
+        prefix = settings.topics.strain_prefix
+        observer = Observer(stages, source.status, consumer, publisher, clock, daemon_id, hearing, prefix)
         source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats, registry)
         server = HealthServer(settings.daemon.http_host, settings.daemon.http_port, observer.healthy, observer.ready)
         closing.callback(server.close)
@@ -204,7 +210,7 @@ def run(
         )  # fmt: skip
         if hooks.started is not None:
             hooks.started(observer, server.port)
-        search(source, stages, AlertSink(publisher, clock, hooks.candidate))
+        search(source, stages, AlertSink(publisher, clock, hearing, hooks.candidate))
         observer.draining = True
         log.info("draining", alerts_waiting=publisher.waiting)
         housekeeper.beat()
@@ -223,8 +229,9 @@ def _counted(on_published: Callable[[Published], None] | None) -> Callable[[Publ
     return published
 
 
-def _watching(tap: Tap | None) -> Tap:
+def _watching(tap: Tap | None, hearing: HearingWatch) -> Tap:
     def watch(whitened: Sequence[WhitenedSegment], ranked: Ranked) -> None:
+        hearing.whitened(whitened)
         metrics.STATISTIC.set(float(ranked.statistic.max()))
         if tap is not None:
             tap(whitened, ranked)

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import prometheus_client
 
+from pipelines.hearing import Hearing, HearingWatch
 from pipelines.publisher import Publisher
 from pipelines.search import Stages
 from pipelines.source import SourceStatus
 from stream import __version__, metrics
-from stream.condition import Conditioner
+from stream.align import DetectorStats
 from stream.health import Check
 from stream.kafka.consumer import Consumer
 from stream.records import DetectorStatus, Heartbeat
-from stream.timebase import NS_PER_S, Clock
+from stream.timebase import Clock
 
-_STALE_NS = 5 * NS_PER_S
 _TURNS_S = 10.0
 _MAX_SHOWN_LATENCY_S = 86_400.0
 """Replayed data that were not moved to the present are old, not late."""
@@ -37,15 +37,16 @@ class Observer:
     publisher: Publisher
     clock: Clock
     daemon_id: str
+    hearing: HearingWatch
+    strain_prefix: str = "strain."
     turned_s: float = field(default_factory=time.monotonic)
     draining: bool = False
     _counted: dict[tuple[str, ...], float] = field(default_factory=dict)
-    _moved: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def update(self) -> None:
         """Bring the metrics up to date."""
         for lane in self.stages.align.stats.detectors:
-            refused = sum(count for _, count in lane.refused)
+            refused = sum(_refused_strain(lane).values())
             outcomes = {
                 "used": lane.blocks - refused - lane.duplicates - lane.dropped_late,
                 "refused": refused,
@@ -62,6 +63,10 @@ class Observer:
         metrics.ALERTS_WAITING.set(self.publisher.waiting)
         for name, conditioner in self.stages.condition.items():
             metrics.PSD_READY.labels(name).set(conditioner.psd_ready)
+        for ear in self.hears():
+            metrics.DETECTOR_HEARING.labels(ear.detector).set(ear.heard)
+            metrics.DETECTOR_SENDING.labels(ear.detector).set(ear.sends)
+            metrics.DETECTOR_UNHEARD_SECONDS.labels(ear.detector).set(ear.unheard_s)
         for detectors, counts in self.stages.slides.counts.items():
             metrics.BACKGROUND_SECONDS.labels("".join(detectors)).set(counts.duration_s)
 
@@ -82,8 +87,8 @@ class Observer:
             gps_ns=now_ns,
             state=self.state(),
             detectors=tuple(
-                DetectorStatus(name, self.status.newest_ns.get(name), not self._hears(name, conditioner))
-                for name, conditioner in self.stages.condition.items()
+                DetectorStatus(ear.detector, self.status.newest_ns.get(ear.detector), not ear.heard)
+                for ear in self.hears()
             ),
             latency_p50_s=None if p50 is None else float(p50),
             latency_p99_s=None if p99 is None else float(p99),
@@ -97,23 +102,21 @@ class Observer:
         """Return starting, running, degraded or draining."""
         if self.draining:
             return "draining"
-        hearing = [self._hears(name, c) for name, c in self.stages.condition.items()]
+        hearing = [ear.heard for ear in self.hears()]
         if all(hearing):
             return "running"
         return "degraded" if any(hearing) else "starting"
 
-    def _hears(self, name: str, conditioner: Conditioner) -> bool:
-        """Strain comes, and its PSD is usable."""
-        return bool(conditioner.psd_ready) and self._silent_ns(name) < _STALE_NS
-
-    def _silent_ns(self, name: str) -> int:
-        """How long a detector's newest sample has not moved, whatever the data's own time is."""
-        newest, now_ns = self.status.newest_ns.get(name, 0), self.clock.now_ns()
-        seen, since_ns = self._moved.get(name, (0, 0))
-        if newest != seen:
-            self._moved[name] = (newest, now_ns)
-            return 0
-        return now_ns - since_ns
+    def hears(self) -> tuple[Hearing, ...]:
+        """Return how each detector is: heard, or why not."""
+        for lane in self.stages.align.stats.detectors:
+            name = lane.detector
+            undecodable = self.status.refused.get(self.strain_prefix + name, 0)
+            elsewhen = {why: n for (d, why), n in _refused_blocks(self.status).items() if d == name}
+            came = self.status.blocks.get(name, 0) + undecodable + sum(elsewhen.values())
+            taken = _refused_strain(lane) | elsewhen | {"undecodable": undecodable, "late": lane.dropped_late}
+            self.hearing.count(name, came, taken)
+        return self.hearing.look({name: c.psd_ready for name, c in self.stages.condition.items()})
 
     def healthy(self) -> dict[str, Check]:
         """Check that the loop turns and that the publisher lives."""
@@ -124,18 +127,25 @@ class Observer:
         }
 
     def ready(self) -> dict[str, Check]:
-        """Check that an event now would ring."""
-        assigned = self.consumer.assigned
-        hears = {name: self._hears(name, c) for name, c in self.stages.condition.items()}
-        detail = ", ".join(f"{name} {'heard' if well else self._why_not(name)}" for name, well in hears.items())
+        """Check that an event now would ring, in every detector that sends."""
+        assigned, ears = self.consumer.assigned, self.hears()
+        detail = ", ".join(f"{e.detector} {'heard' if e.heard else _why_not(e)}" for e in ears)
+        heard = any(e.heard for e in ears) and not any(e.deaf for e in ears)
         return self.healthy() | {
             "broker": Check(bool(assigned), f"{len(assigned)} partitions assigned"),
-            "detectors": Check(any(hears.values()), detail),
+            "detectors": Check(heard, detail),
             "draining": Check(not self.draining, "ending" if self.draining else "no"),
         }
 
-    def _why_not(self, name: str) -> str:
-        if name not in self.status.newest_ns:
-            return "no strain yet"
-        silent_s = self._silent_ns(name) / NS_PER_S
-        return f"silent for {silent_s:.0f} s" if silent_s > _STALE_NS / NS_PER_S else "PSD not usable yet"
+
+def _refused_blocks(status: SourceStatus) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = getattr(status, "refused_blocks", {})
+    return counts
+
+
+def _refused_strain(lane: DetectorStats) -> dict[str, int]:
+    return {reason: count for reason, count in lane.refused if "witness" not in reason}
+
+
+def _why_not(ear: Hearing) -> str:
+    return f"not heard for {ear.unheard_s:.0f} s: {ear.reason}" if ear.sends else ear.reason

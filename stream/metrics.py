@@ -34,4 +34,11 @@ OUTBOX_ERRORS = Counter("tocsin_outbox_errors_total", "Alerts that the outbox di
 LAG = Gauge("tocsin_lag_seconds", "Age of the newest block when it was read.")
 STATISTIC = Gauge("tocsin_statistic", "Highest ranking statistic of the last span.")
 PSD_READY = Gauge("tocsin_psd_ready", "1 when the detector's PSD is usable.", ("detector",))
+DETECTOR_HEARING = Gauge(
+    "tocsin_detector_hearing", "1 when the detector's strain is searched, 0 when it is not.", ("detector",)
+)
+DETECTOR_SENDING = Gauge("tocsin_detector_sending", "1 when messages come from the detector.", ("detector",))
+DETECTOR_UNHEARD_SECONDS = Gauge(
+    "tocsin_detector_unheard_seconds", "Time since the detector's strain was last searched.", ("detector",)
+)
 BACKGROUND_SECONDS = Gauge("tocsin_live_background_seconds", "Live background, all slides together.", ("detectors",))

@@ -1,0 +1,150 @@
+"""What /readyz, heartbeat and metrics say of a search whose detectors are well, late, vetoed or silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.hearing import HearingWatch
+from pipelines.observe import Observer
+from pipelines.report import Report
+from pipelines.search import Stages, compose, step
+from pipelines.source import SourceStatus
+from stream import metrics
+from stream.records import StrainBlock
+from stream.settings import Settings
+from stream.simulate.detector import NetworkConfig, SyntheticNetwork
+from stream.timebase import NS_PER_S
+
+START_NS = 1_400_000_000 * NS_PER_S
+HOPS = 4
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.ns = START_NS
+
+    def now_ns(self) -> int:
+        return self.ns
+
+
+class Kafka:
+    """Both the consumer and the publisher, at rest."""
+
+    errors = waiting = 0
+    alive = True
+    assigned = ("strain.H1", "strain.L1")
+
+
+class Running:
+    """A search with its observer, fed with blocks that arrive when they end, unless said otherwise."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.stages: Stages = compose(Settings())
+        self.hearing = HearingWatch(("H1", "L1"), self.clock)
+        self.stages.tap = lambda whitened, _: self.hearing.whitened(whitened)
+        at_rest: Any = Kafka()
+        self.status = SourceStatus()
+        self.observer = Observer(self.stages, self.status, at_rest, at_rest, self.clock, "test", self.hearing)
+        self.report = Report()
+
+    def take(self, blocks: Iterable[StrainBlock]) -> None:
+        for block in blocks:
+            self.clock.ns = max(self.clock.ns, block.end_ns)
+            self.status.blocks[block.detector] = self.status.blocks.get(block.detector, 0) + 1
+            self.status.newest_ns[block.detector] = max(block.end_ns, self.status.newest_ns.get(block.detector, 0))
+            for span in self.stages.align.push(block):
+                self.hearing.masked(span.masked)
+                step(span, self.stages, self.report)
+            self.observer.update()
+
+    def detectors(self) -> tuple[bool, str]:
+        check = self.observer.ready()["detectors"]
+        return check.ok, check.detail
+
+
+def noise(start_s: int, seconds: int) -> list[StrainBlock]:
+    network = SyntheticNetwork(NetworkConfig(seed=2, witnesses=False))
+    made = network.blocks(START_NS + start_s * NS_PER_S, START_NS + (start_s + seconds) * NS_PER_S, HOPS)
+    return [block for block in made if isinstance(block, StrainBlock)]
+
+
+def delayed(blocks: list[StrainBlock], by_s: int) -> Iterator[StrainBlock]:
+    """L1's blocks come some time after H1's of the same time."""
+    order = [(b.end_ns + by_s * NS_PER_S * (b.detector == "L1"), k) for k, b in enumerate(blocks)]
+    yield from (blocks[k] for _, k in sorted(order))
+
+
+@pytest.fixture(scope="module")
+def heard() -> Running:
+    running = Running()
+    running.take(noise(0, 12))
+    return running
+
+
+@pytest.fixture
+def running(heard: Running) -> Running:
+    """A search that hears both, from the PSDs of another."""
+    fresh = Running()
+    for name, conditioner in fresh.stages.condition.items():
+        conditioner.restore(heard.stages.condition[name].state())
+    fresh.take(noise(12, 3))
+    assert fresh.detectors() == (True, "H1 heard, L1 heard")
+    return fresh
+
+
+def gauge(metric: Any, detector: str) -> float:
+    return float(metric.labels(detector)._value.get())
+
+
+def test_a_detector_that_is_thrown_away_as_late_is_named_and_makes_it_unready(running: Running) -> None:
+    """Its strain comes, every block of it, and none is searched."""
+    running.take(delayed(noise(15, 20), by_s=4))
+    ok, detail = running.detectors()
+    assert not ok
+    assert detail.startswith("H1 heard, L1 not heard for ")
+    assert detail.endswith(": late")
+    assert running.observer.state() == "degraded"
+    assert [d.masked for d in running.observer.heartbeat().detectors] == [False, True]
+    assert (gauge(metrics.DETECTOR_HEARING, "H1"), gauge(metrics.DETECTOR_HEARING, "L1")) == (1, 0)
+    assert (gauge(metrics.DETECTOR_SENDING, "L1"), gauge(metrics.DETECTOR_UNHEARD_SECONDS, "L1") > 10) == (1, True)
+
+
+def test_a_vetoed_detector_is_named_with_its_veto(running: Running) -> None:
+    vetoed = [replace(b, dq_mask=b.dq_mask & ~np.uint32(4)) if b.detector == "L1" else b for b in noise(15, 8)]
+    running.take(vetoed)
+    ok, detail = running.detectors()
+    assert (ok, detail.endswith(": veto CBC_CAT2")) == (False, True)
+
+
+def test_a_silent_detector_is_named_and_the_other_is_enough(running: Running) -> None:
+    running.take(block for block in noise(15, 8) if block.detector == "H1")
+    assert running.detectors() == (True, "H1 heard, L1 silent for 8 s")
+    assert running.observer.state() == "degraded"
+
+
+def test_when_nobody_sends_nobody_is_heard(running: Running) -> None:
+    running.clock.ns += 60 * NS_PER_S
+    assert running.detectors() == (False, "H1 silent for 60 s, L1 silent for 60 s")
+
+
+def test_undecodable_messages_are_a_reason(running: Running) -> None:
+    for block in noise(15, 8):
+        if block.detector == "H1":
+            running.take([block])
+            running.status.refused["strain.L1"] = running.status.refused.get("strain.L1", 0) + 1
+    ok, detail = running.detectors()
+    assert (ok, detail.endswith(": undecodable")) == (False, True)
+
+
+def test_before_the_first_psd_it_says_that_it_waits_for_one() -> None:
+    running = Running()
+    running.take(noise(0, 7))
+    assert running.detectors() == (
+        False, "H1 not heard for 7 s: PSD not usable yet, L1 not heard for 7 s: PSD not usable yet",
+    )  # fmt: skip
