@@ -3,10 +3,15 @@
 ``time`` is int64, GPS nanoseconds; each cell of a channel's column is the list of its samples from that time on, null
 samples are gaps; a column's metadata states its ``rate`` in Hz.
 Source: arrakis-python 0.5 (``SeriesBlock.to_column_batch``), arrakis-server (``schemas.stream``).
+
+Arrow's format has far more than that: compressed buffers, dictionaries, run-end codes, lists of nothing, each of which
+lets a few bytes stand for gigabytes. Plain lists of numbers are read, and what is not that is refused by name.
 """
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +20,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from stream.codec.arrow_messages import check_messages
+from stream.codec.limits import MAX_BLOCKS, check_size
 from stream.codec.quality import quality_of_state, words_per_hop
 from stream.codec.rules import MAX_RATE_HZ, check_rate, check_strain_block, split
 from stream.errors import CodecError, SchemaError
@@ -25,11 +32,14 @@ from stream.types import AnyFloatArray, UIntArray
 # All that pyarrow, and the reading of its columns, raise on bytes that are not as they should be.
 _MALFORMED = (
     pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, AttributeError,
+    struct.error,
 )  # fmt: skip
 _TIME = "time"
 _MASK_SUFFIX = "DQMASK"
 # The cadence of Arrakis, assumed for a column that states no rate.
 _CADENCE_HZ = HOPS_PER_S
+# No exponent: Fraction would write out the million zeros of 1e1000000.
+_RATE = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9}|/[1-9][0-9]{0,8})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +60,19 @@ def decode_arrow(payload: bytes, *, detector: str, channels: ArrowChannels | Non
     SchemaError
         If a block is off the hop grid, or of a rate that is not read.
     """
+    check_size("strain", payload)
     wanted = channels or ArrowChannels()
+    found: list[StrainBlock] = []
     try:
+        check_messages(payload)
         with pa.ipc.open_stream(payload) as reader:
-            return [part for batch in reader for block in _blocks_of(batch, detector, wanted) for part in split(block)]
+            _check_columns(reader.schema)
+            for batch in reader:
+                for block in _blocks_of(batch, detector, wanted):
+                    found += _checked(block)
+                    if len(found) > MAX_BLOCKS:
+                        raise CodecError(f"Arrow stream of more than {MAX_BLOCKS} blocks: send fewer in a message")
+        return found
     except _MALFORMED as error:
         raise CodecError(f"{len(payload)} bytes are no sound Arrow stream ({error}): check strain.codec") from error
 
@@ -90,12 +109,34 @@ def encode_arrow(blocks: Sequence[StrainBlock]) -> bytes:
     return raw
 
 
+def _checked(block: StrainBlock) -> list[StrainBlock]:
+    parts = split(block)
+    for part in parts:
+        check_strain_block(part)
+    return parts
+
+
+def _check_columns(columns: Any) -> None:
+    """Refuse columns of which a row may stand for more than it weighs."""
+    for field in columns:
+        kind = field.type
+        if field.name == _TIME and pa.types.is_int64(kind):
+            continue
+        listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+        if not listed or not (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)):
+            raise SchemaError(
+                f"column {field.name} is of type {str(kind)[:64]}: send time as int64, channels as lists of numbers"
+            )
+
+
 def _one_list(values: AnyFloatArray | UIntArray, dtype: Any) -> Any:
     return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), pa.array(values, dtype))
 
 
 def _blocks_of(batch: Any, detector: str, wanted: ArrowChannels) -> Iterator[StrainBlock]:
     batch.validate(full=True)
+    if batch.num_rows > MAX_BLOCKS:
+        raise CodecError(f"Arrow batch of {batch.num_rows} rows: at most {MAX_BLOCKS} are read")
     names = [name for name in batch.schema.names if name != _TIME]
     strain = _choose(names, wanted.strain, "STRAIN", detector)
     if strain is None or batch.schema.get_field_index(_TIME) < 0:
@@ -131,12 +172,21 @@ def _samples(values: Any) -> AnyFloatArray:
 
 
 def _rate(field: Any, length: int) -> int:
-    stated = (field.metadata or {}).get(b"rate")
-    rate = Fraction(stated.decode()) if stated is not None else Fraction(length * _CADENCE_HZ)
+    stated = _stated_rate(field)
+    rate = stated if stated is not None else Fraction(length * _CADENCE_HZ)
     if rate.denominator != 1 or not 0 < rate <= MAX_RATE_HZ:
         raise SchemaError(f"column {field.name} has a rate of {float(rate)} Hz: send 4096 or 16384 Hz")
     check_rate(int(rate), f"column {field.name}")
     return int(rate)
+
+
+def _stated_rate(field: Any) -> Fraction | None:
+    stated = (field.metadata or {}).get(b"rate")
+    if stated is None:
+        return None
+    if not _RATE.fullmatch(stated):
+        raise SchemaError(f"column {field.name} states the rate {stated[:32]!r}: send a number of Hz")
+    return Fraction(stated.decode())
 
 
 def _words(batch: Any, state: str | None, row: int, hops: int) -> UIntArray:
@@ -148,8 +198,8 @@ def _words(batch: Any, state: str | None, row: int, hops: int) -> UIntArray:
     # A null word says nothing good.
     values = cell.values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64).astype(np.uint32)
     words = values if state.endswith(_MASK_SUFFIX) else quality_of_state(values)
-    stated = (batch.schema.field(state).metadata or {}).get(b"rate")
-    rate = Fraction(stated.decode()) if stated is not None else Fraction(len(words) * HOPS_PER_S, hops or 1)
+    stated = _stated_rate(batch.schema.field(state))
+    rate = stated if stated is not None else Fraction(len(words) * HOPS_PER_S, hops or 1)
     found = words_per_hop(words, rate, hops) if rate > 0 else None
     if found is None:
         raise CodecError(f"column {state} has {len(words)} words at {float(rate)} Hz: they do not cover {hops} hops")

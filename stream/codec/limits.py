@@ -27,6 +27,9 @@ MAX_NODES = 2000
 MAX_ITEMS = 200_000
 """Most values in all arrays and maps of a record, and in a JSON text."""
 
+MAX_BLOCKS = 1024
+"""Most blocks in one message, of those formats that hold several."""
+
 
 def check_size(kind: str, payload: bytes) -> None:
     """Refuse a message that is longer than its kind may be.

@@ -24,6 +24,8 @@ def words_per_hop(words: UIntArray, rate_hz: Fraction, hops: int) -> UIntArray |
 
     Of several words in one hop only the bits that all of them have remain.
     """
+    if rate_hz < 1:
+        return None
     if rate_hz <= HOPS_PER_S:
         repeat = HOPS_PER_S / rate_hz
         expanded = np.repeat(words, int(repeat)) if repeat.denominator == 1 else words[:0]

@@ -20,7 +20,7 @@ import schemas
 from stream.codec import strain_codec
 from stream.codec.alert import encode_alert
 from stream.codec.avro import decode_heartbeat, decode_strain, encode_heartbeat, encode_strain
-from stream.codec.registry import SchemaRegistry, schema_registry
+from stream.codec.registry import PAUSE_S, SchemaRegistry, schema_registry
 from stream.errors import CodecError, SchemaError, TransportError
 from stream.settings import KafkaSettings, StrainSettings
 
@@ -38,6 +38,8 @@ class Registry(ThreadingHTTPServer):
         self.subjects: dict[str, list[int]] = {}
         self.asked: list[str] = []
         self.frozen = False
+        self.status: int | None = None
+        self.answers: bytes | None = None
 
     @property
     def url(self) -> str:
@@ -67,6 +69,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         self.server.asked.append(f"GET {path}")
+        if self.server.status is not None:
+            self.answer(self.server.status, {"error_code": self.server.status, "message": "not now"})
+            return
+        if self.server.answers is not None:
+            self.raw(200, self.server.answers)
+            return
         text = self.server.by_id.get(int(path.removeprefix("/schemas/ids/")))
         if text is None:
             self.answer(404, {"error_code": 40403, "message": "Schema not found"})
@@ -74,7 +82,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"schema": text})
 
     def answer(self, status: int, body: dict[str, Any]) -> None:
-        raw = json.dumps(body).encode()
+        self.raw(status, json.dumps(body).encode())
+
+    def raw(self, status: int, raw: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
         self.send_header("Content-Length", str(len(raw)))
@@ -185,6 +195,88 @@ def test_registry_that_is_away_is_a_transport_error_with_its_address(server: Reg
     with pytest.raises(TransportError, match=r"registry 127\.0\.0\.1.*schema_registry_url") as caught:
         away.frame(TOPIC, encode_strain(made.STRAIN))
     assert caught.value.retry_after_s == 1.0
+
+
+class Seconds:
+    """A clock that the test turns."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def framed(schema_id: int) -> bytes:
+    return struct.pack(">bI", 0, schema_id) + b"\x02"
+
+
+def test_a_registry_that_is_away_costs_one_wait_and_comes_back() -> None:
+    """While it is away it is asked once in a few seconds, and blocks of other ids fail at once."""
+    with Registry() as gone:
+        url = gone.url
+    seconds = Seconds()
+    reader = SchemaRegistry(url, timeout_s=0.2, monotonic=seconds)
+    with pytest.raises(TransportError, match="does not answer"):
+        reader.unframe("strain", framed(1))
+    for schema_id in (1, 2):
+        with pytest.raises(TransportError, match=f"is away: not asked for schema {schema_id}") as caught:
+            reader.unframe("strain", framed(schema_id))
+        assert caught.value.retry_after_s == PAUSE_S
+    seconds.now_s += PAUSE_S
+    with pytest.raises(TransportError, match="does not answer"):
+        reader.unframe("strain", framed(1))
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 401, 403])
+def test_a_registry_in_trouble_is_away_and_not_a_bad_block(server: Registry, status: int) -> None:
+    """What it cannot say now it may say later: asked again after a pause, and the block of then is read."""
+    seconds = Seconds()
+    reader = SchemaRegistry(server.url, timeout_s=5, monotonic=seconds)
+    message = reader.frame(TOPIC, encode_strain(made.STRAIN))
+    server.status, server.asked = status, []
+    for _ in range(3):
+        with pytest.raises(TransportError, match="127"):
+            reader.unframe("strain", message)
+    assert server.asked == ["GET /schemas/ids/1"]
+    server.status = None
+    seconds.now_s += PAUSE_S
+    assert decode_strain(reader.unframe("strain", message)).sequence == made.STRAIN.sequence
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b"3", b"null", b"{}", b'{"schema": 3}', b"\xff\xfe", b"<html>"])
+def test_an_answer_that_is_none_is_an_error_of_ours(server: Registry, registry: SchemaRegistry, answer: bytes) -> None:
+    """Whatever answers at that address, the reader sees a data or transport error."""
+    server.answers = answer
+    with pytest.raises((SchemaError, TransportError)):
+        registry.unframe("strain", framed(1))
+
+
+def test_unknown_ids_are_asked_for_seldom(server: Registry) -> None:
+    """A stream of made-up ids costs a few questions, not one for each message; what is known is read all the same."""
+    seconds = Seconds()
+    reader = SchemaRegistry(server.url, timeout_s=5, monotonic=seconds)
+    message = reader.frame(TOPIC, encode_strain(made.STRAIN))
+    reader.unframe("strain", message)
+    server.asked = []
+    for schema_id in [7, 7, *range(1000, 1100)]:
+        with pytest.raises(SchemaError, match=str(schema_id)):
+            reader.unframe("strain", framed(schema_id))
+    assert len(server.asked) == 16
+    assert decode_strain(reader.unframe("strain", message)).sequence == made.STRAIN.sequence
+    seconds.now_s += PAUSE_S
+    with pytest.raises(SchemaError, match="no schema 7"):
+        reader.unframe("strain", framed(7))
+    assert len(server.asked) == 17
+
+
+def test_a_schema_of_the_registry_is_read_like_a_strangers(server: Registry, registry: SchemaRegistry) -> None:
+    """One that contains itself, or is longer than any of ours, is refused by name."""
+    fields = [{"name": "a", "type": ["null", "StrainBlock"]}]
+    inside = {"type": "record", "name": "StrainBlock", "namespace": "tocsin", "fields": fields}
+    long = {**inside, "fields": [{"name": f"f{k}", "type": "int"} for k in range(5000)]}
+    for schema, why in ((inside, "inside itself"), (long, "at most 65536")):
+        with pytest.raises(SchemaError, match=f"of registry 127.*{why}"):
+            registry.unframe("strain", framed(server.put("x", json.dumps(schema))))
 
 
 def test_credentials_of_the_url_never_show() -> None:
