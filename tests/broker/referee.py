@@ -1,6 +1,7 @@
 """The referee of the fault runs: what became of each merger, judged from what stood on Kafka and nothing else.
 
-A pure function of four lists: mergers that were injected, the strain that is on Kafka, the committed alerts, the faults.
+A pure function of four lists: the mergers that were injected, the strain that is on Kafka, the committed alerts, the
+faults.
 It shares no code with the pipeline that it judges.
 """
 
@@ -174,11 +175,15 @@ def longest_deaf_s(beats: Iterable[Beat], sent_ns: Sequence[int]) -> float:
     moved_ns: dict[str, int] = {}
     longest_ns = 0
     silences = [(a, b) for a, b in pairwise(sent_ns) if b - a > NS]
+
+    def stood_ns(since_ns: int, until_ns: int) -> int:
+        return until_ns - since_ns - sum(max(0, min(b, until_ns) - max(a, since_ns)) for a, b in silences)
+
     for beat in sorted(beats, key=lambda b: b.at_ns):
         for detector, end_ns in beat.newest_ns.items():
             if end_ns > newest.get(detector, 0):
-                since_ns = moved_ns.get(detector, beat.at_ns)
-                quiet_ns = sum(max(0, min(b, beat.at_ns) - max(a, since_ns)) for a, b in silences)
-                longest_ns = max(longest_ns, beat.at_ns - since_ns - quiet_ns)
+                longest_ns = max(longest_ns, stood_ns(moved_ns.get(detector, beat.at_ns), beat.at_ns))
                 newest[detector], moved_ns[detector] = end_ns, beat.at_ns
+    last_ns = max(sent_ns, default=0)
+    longest_ns = max([longest_ns, *(stood_ns(since_ns, last_ns) for since_ns in moved_ns.values())])
     return round(longest_ns / NS, 2)

@@ -102,3 +102,8 @@ def test_the_daemon_is_deaf_while_its_slowest_detector_stands_still() -> None:
 def test_nobody_is_deaf_while_nothing_is_sent() -> None:
     beats = [Beat(T0 + k * NS, {"H1": T0 + (k if k < 3 or k > 8 else 2) * NS}) for k in range(12)]
     assert longest_deaf_s(beats, [T0 + k * NS for k in range(12) if k < 3 or k > 8]) == 1.0
+
+
+def test_a_daemon_that_falls_silent_for_good_is_deaf_to_the_end() -> None:
+    beats = [Beat(T0 + k * NS, {"H1": T0 + k * NS}) for k in range(5)]
+    assert longest_deaf_s(beats, [T0 + k * NS // 2 for k in range(41)]) == 16.0

@@ -1,0 +1,136 @@
+"""The stage of a fault run: three brokers, the simulator, the daemon under a supervisor, the referee's reader."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stream.configuration import load_settings, render_settings
+from stream.kafka.topics import required_topics
+from stream.settings import Settings
+
+from . import fault_feeder
+from .apache_kafka import KafkaCluster
+from .fault_children import Child, Death
+from .fault_feeder import merger_times
+from .fault_reader import Reader, now_ns
+from .referee import NS
+
+EVERY_S = 12.0
+_LEAD_S = 40.0
+"""From the start of daemon and simulator to the first merger: imports, the PSD, and room for a busy machine."""
+
+
+def fault_settings(cluster: KafkaCluster, folder: Path, prefix: str = "") -> Settings:
+    """Return the daemon's settings: its defaults, on names that start with a prefix."""
+    return load_settings(
+        None,
+        {
+            "kafka": {"bootstrap_servers": cluster.bootstrap_servers, "group_id": prefix + "tocsin"},
+            "topics": {
+                "strain_prefix": prefix + "strain.", "external": prefix + "external.events",
+                "alerts": prefix + "alerts.gw", "alerts_json": prefix + "alerts.gw.json",
+                "heartbeat": prefix + "status.heartbeat",
+            },
+            "infer": {"threads": 1},
+            "publish": {"outbox": folder / "state" / "outbox", "transactional_id": prefix + "tocsin-alerts"},
+            "daemon": {"state_dir": folder / "state", "http_port": 0},
+        },
+    )  # fmt: skip
+
+
+def make_topics(settings: Settings) -> None:
+    """Make the topics on three brokers; alerts get the broker's time when it appends them."""
+    new = []
+    for spec in required_topics(settings):
+        config = spec.config() | {"min.insync.replicas": "2"}
+        if spec.name == settings.topics.alerts:
+            config["message.timestamp.type"] = "LogAppendTime"
+        new.append(NewTopic(spec.name, 1, replication_factor=3, config=config))
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    for future in admin.create_topics(new).values():
+        future.result(30)
+
+
+class Stage:
+    """All that runs, from :meth:`__enter__` to :meth:`__exit__`; the cluster is its caller's.
+
+    Parameters
+    ----------
+    cluster : KafkaCluster
+    folder : Path
+        Logs, state and settings of what runs.
+    seed : int
+    seconds : float
+        For how long there are mergers.
+    session_s : float
+        After how much silence the cluster takes a broker for dead.
+    prefix : str
+        Of topics, group and transactional id.
+    """
+
+    def __init__(
+        self, cluster: KafkaCluster, folder: Path, seed: int, seconds: float, session_s: float = 9.0, prefix: str = ""
+    ) -> None:  # fmt: skip
+        self.cluster, self.folder, self.session_s = cluster, folder, session_s
+        self.settings = fault_settings(cluster, folder, prefix)
+        self._seed, self._count = seed, round(seconds / EVERY_S)
+        self.mergers_ns: list[int] = []
+
+    def __enter__(self) -> Stage:
+        make_topics(self.settings)
+        config = self.folder / "tocsin.toml"
+        config.write_text(render_settings(self.settings))
+        topics = self.settings.topics
+        strain = {d: topics.strain_prefix + d for d in self.settings.strain.detectors}
+        self.reader = Reader(self.cluster.bootstrap_servers, strain, topics.alerts, topics.heartbeat)
+        first_ns = now_ns() + round(_LEAD_S * NS)
+        self.mergers_ns = merger_times(self._seed, first_ns, EVERY_S, self._count)
+        arguments = [str(v) for v in (self._seed, first_ns, EVERY_S, self._count)]
+        self.daemon = Child(
+            "daemon", [sys.executable, "-m", "pipelines.cli", "run", "--config", str(config)], self.folder
+        )
+        self.simulator = Child(
+            "simulator", [sys.executable, str(fault_feeder.__file__), str(config), *arguments], self.folder
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.simulator.close()
+        self.daemon.close()
+        self.reader.close()
+
+    @property
+    def deaths(self) -> list[Death]:
+        """Ends of children, asked for or not."""
+        return sorted(self.daemon.deaths + self.simulator.deaths, key=lambda d: d.at_ns)
+
+    def searches_since(self, since_ns: int) -> bool:
+        """Whether strain that was taken after a time has reached the daemon."""
+        return self.reader.searched_ns() > since_ns
+
+    def feeds_since(self, since_ns: int) -> bool:
+        """Whether strain that was taken after a time is on Kafka."""
+        return all(self.reader.newest_ns(d) > since_ns for d in self.settings.strain.detectors)
+
+
+def wait(until: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait for something; return whether it came."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if until():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def sleep_until(gps_ns: int) -> None:
+    """Wait for a time."""
+    time.sleep(max(0.0, (gps_ns - now_ns()) / NS))
