@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +45,17 @@ def decode_confined(
     return outcomes
 
 
-def troubles(named: Mapping[str, tuple[str, bytes]], *, grown_mb: float = 150, cpu_s: float = 5) -> dict[str, Outcome]:
-    """Return which payloads were not refused with a data error at once, with what became of them."""
+def troubles(
+    named: Mapping[str, tuple[str, bytes]],
+    *,
+    grown_mb: float = 150,
+    cpu_s: float = 5,
+    allowed: Collection[str] = ("CodecError", "SchemaError"),
+) -> dict[str, Outcome]:
+    """Return which payloads did not end as allowed, within the bounds, with what became of them."""
     outcomes = decode_confined(list(named.values()))
     return {
         what: outcome
         for what, outcome in zip(named, outcomes, strict=False)
-        if outcome.result not in ("CodecError", "SchemaError") or outcome.grown_mb > grown_mb or outcome.cpu_s > cpu_s
+        if outcome.result not in allowed or outcome.grown_mb > grown_mb or outcome.cpu_s > cpu_s
     }

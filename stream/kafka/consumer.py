@@ -170,10 +170,19 @@ def _message(raw: confluent_kafka.Message) -> Message:
     topic, partition, offset = raw.topic(), raw.partition(), raw.offset()
     assert topic is not None and partition is not None and offset is not None
     _, timestamp_ms = raw.timestamp()
-    headers = tuple((str(name), _bytes(value) or b"") for name, value in raw.headers() or ())  # type: ignore[str-unpack]
-    return Message(
-        topic, partition, offset, _bytes(raw.key()), _bytes(raw.value()), headers, max(0, timestamp_ms) * 1_000_000
-    )
+    key, value = _bytes(raw.key()), _bytes(raw.value())
+    return Message(topic, partition, offset, key, value, _headers(raw), max(0, timestamp_ms) * 1_000_000)
+
+
+def _headers(raw: confluent_kafka.Message) -> tuple[tuple[str, bytes], ...]:
+    """Return a message's headers; none where a name is not UTF-8, which confluent-kafka answers with a SystemError."""
+    try:
+        return tuple((str(name), _bytes(value) or b"") for name, value in raw.headers() or ())  # type: ignore[str-unpack]
+    except (SystemError, UnicodeError) as error:
+        log.warning(
+            "headers_not_read", topic=raw.topic(), partition=raw.partition(), offset=raw.offset(), error=str(error)
+        )
+        return ()
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 from io import BytesIO
 from pathlib import Path
 
@@ -11,10 +13,11 @@ from fastavro import parse_schema, writer
 
 import schemas
 from pipelines.publisher import Publisher
+from pipelines.subscribe import alerts
 from stream.codec.alert import decode_alert, encode_alert
 from stream.configuration import load_settings
 from stream.kafka.consumer import read_all
-from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.embedded import EmbeddedBroker, _library
 from stream.kafka.producer import Producer
 from stream.metrics import MESSAGES_REFUSED
 from stream.records import Background, Candidate, Peak
@@ -94,3 +97,39 @@ def test_an_alert_with_an_unreadable_time_is_still_not_sent_twice(settings: Sett
     publisher = Publisher(settings, SystemClock())
     publisher.close()
     assert publisher._known == {"78787878-7878-7878-7878-787878787878"}
+
+
+def send_header_name(broker: EmbeddedBroker, topic: str, value: bytes, name: bytes) -> None:
+    """Send a message with a header whose name is any bytes: confluent-kafka's producer takes text alone."""
+    library = _library()
+    library.rd_kafka_producev.restype = ctypes.c_int
+    library.rd_kafka_flush.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    error, configuration = ctypes.create_string_buffer(256), library.rd_kafka_conf_new()
+    library.rd_kafka_conf_set(configuration, b"bootstrap.servers", broker.bootstrap_servers.encode(), error, 256)
+    producer = library.rd_kafka_new(0, configuration, error, 256)
+    number, text, size = ctypes.c_int, ctypes.c_char_p, ctypes.c_ssize_t
+    # Topic, value, "copy the value", header, end: tags of rd_kafka_vtype_t, each with its values.
+    assert library.rd_kafka_producev(
+        ctypes.c_void_p(producer), number(1), text(topic.encode()), number(4), text(value), size(len(value)),
+        number(7), number(2), number(9), text(name), text(b"x"), size(1), number(0),
+    ) == 0  # fmt: skip
+    assert library.rd_kafka_flush(producer, 5000) == 0
+    library.rd_kafka_destroy(producer)
+
+
+def test_a_header_whose_name_is_no_text_ends_nobody(settings: Settings, embedded: EmbeddedBroker) -> None:
+    """Any client may send one; the message is read without its headers, and the next one whole."""
+    send_header_name(embedded, "alerts.gw", schemas.example("alert", "1.3"), b"\xff\xfe\x1b")
+    publisher = Publisher(settings, SystemClock())
+    publisher.publish(candidate())
+    publisher.close()
+    publisher.check()
+    first, last = read_all(settings.kafka, "alerts.gw")
+    assert first.headers == ()
+    assert dict(last.headers)["tocsin.gps_ns"] == TIME[1]
+    stop, found = threading.Event(), []
+    for alert in alerts(settings, start="earliest", stop=stop):
+        found.append(alert.superevent_id)
+        if len(found) == 2:
+            stop.set()
+    assert found == ["TS150914a", "TS240517a"]
