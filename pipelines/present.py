@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pipelines.report import Report
+from pipelines.report import Report, Stretch
 from stream.timebase import ns_to_gps_s
 
 if TYPE_CHECKING:  # the demo draws: a report needs no matplotlib
@@ -36,5 +36,13 @@ def report_text(report: Report) -> str:
     ]
     lines = lines or ["no candidate"]
     lines += [f"masked: {name} {seconds:.2f} s" for name, seconds in report.masked_seconds().items() if seconds > 0]
+    if len(report.stretches) > 1:
+        lines.append(f"{len(report.stretches)} stretches of data:")
+        lines += [f"  {_stretch(s)}" for s in report.stretches]
     lines.append(f"{report.duration_s:g} s of data in {report.wall_s:.2f} s: {report.x_realtime:.0f} x real time")
     return "\n".join(lines)
+
+
+def _stretch(stretch: Stretch) -> str:
+    start_s, end_s = ns_to_gps_s(stretch.gps_ns), ns_to_gps_s(stretch.end_ns)
+    return f"GPS {start_s:.4f} to {end_s:.4f}: {stretch.duration_s:g} s of {'+'.join(stretch.detectors)}"

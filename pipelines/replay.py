@@ -6,6 +6,8 @@ Both cut the files into blocks and hand them on in the order in which they end, 
 from __future__ import annotations
 
 import heapq
+import itertools
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,20 +16,23 @@ from pathlib import Path
 
 from pipelines.feed import feed
 from pipelines.progress import Progress
-from pipelines.report import Report
+from pipelines.report import Report, Stretch
 from pipelines.search import Block, compose, search
 from stream.codec.alert import write_alerts
 from stream.codec.files import StrainFile, blocks, read_strain_file
 from stream.errors import ConfigurationError
 from stream.publish import SupereventRegistry, make_alert
 from stream.records import StrainBlock
-from stream.settings import Settings
-from stream.timebase import HOPS_PER_S, NS_PER_S, SystemClock
+from stream.settings import Settings, check_detectors
+from stream.timebase import HOPS_PER_S, NS_PER_S, SystemClock, ns_to_gps_s
+
+_LONGEST_SILENCE_S = 3600.0
+"""Gaps are replayed too, as silence; beyond this the files were hardly meant as one stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Strain files of one stretch of time, several per detector if need be."""
+    """Strain files, several per detector if need be; of one stretch of time, or of several that lie apart."""
 
     files: tuple[StrainFile, ...]
 
@@ -40,11 +45,13 @@ class Archive:
         StrainFileError
             If one is damaged or holds no strain.
         ConfigurationError
-            If there are none.
+            If there are none, or they are of a detector that is not known.
         """
         if not paths:
             raise ConfigurationError("no strain files given: name one or more HDF5 or GWF files")
-        return cls(tuple(read_strain_file(path) for path in paths))
+        archive = cls(tuple(read_strain_file(path) for path in paths))
+        check_detectors(archive.detectors)
+        return archive
 
     @property
     def detectors(self) -> tuple[str, ...]:
@@ -57,14 +64,26 @@ class Archive:
         return min(f.gps_ns for f in self.files)
 
     @property
-    def end_ns(self) -> int:
-        """Latest end."""
-        return max(f.end_ns for f in self.files)
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Where any detector has data without a gap, in order of time."""
+        found: list[Stretch] = []
+        for f in sorted(self.files, key=lambda f: f.gps_ns):
+            if found and f.gps_ns <= found[-1].end_ns:
+                last = found.pop()
+                detectors = tuple(sorted({*last.detectors, f.detector}))
+                found.append(Stretch(last.gps_ns, max(last.end_ns, f.end_ns), detectors))
+            else:
+                found.append(Stretch(f.gps_ns, f.end_ns, (f.detector,)))
+        return tuple(found)
 
     @property
     def duration_s(self) -> float:
-        """Length of the stretch."""
-        return (self.end_ns - self.start_ns) / NS_PER_S
+        """Length of the data: the sum of the stretches."""
+        return sum(s.duration_s for s in self.stretches)
+
+    def done_s(self, gps_ns: int) -> float:
+        """Length of the data before a time."""
+        return sum((min(s.end_ns, gps_ns) - s.gps_ns) / NS_PER_S for s in self.stretches if s.gps_ns < gps_ns)
 
     def blocks(self, block_hops: int) -> Iterator[StrainBlock]:
         """Yield blocks of all files in the order of their ends."""
@@ -80,7 +99,7 @@ def block_hops(block_s: float) -> int:
     ConfigurationError
         If it is not a whole number of hops between 1/16 s and 4 s.
     """
-    hops = round(block_s * HOPS_PER_S)
+    hops = round(block_s * HOPS_PER_S) if math.isfinite(block_s) else 0
     if abs(hops - block_s * HOPS_PER_S) > 1e-9 or not 1 <= hops <= 4 * HOPS_PER_S:
         raise ConfigurationError(f"block length {block_s} s: use a multiple of 1/16 s from 0.0625 to 4")
     return hops
@@ -103,6 +122,7 @@ def replay_direct(
         detectors=archive.detectors,
         model=stages.card.label,
         duration_s=archive.duration_s,
+        stretches=archive.stretches,
         registry=SupereventRegistry(settings.publish.kind),
     )
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
@@ -128,7 +148,7 @@ def write_report_alerts(report: Report, settings: Settings, path: Path) -> None:
 def _with_progress(source: Iterable[Block], archive: Archive, progress: Progress | None) -> Iterator[Block]:
     for block in source:
         if progress is not None:
-            progress((block.end_ns - archive.start_ns) / NS_PER_S, archive.duration_s)
+            progress(archive.done_s(block.end_ns), archive.duration_s)
         yield block
 
 
@@ -161,14 +181,26 @@ def replay_to_kafka(
     rebase : bool
         Move the data to the present, so that latencies mean something.
     """
-    if speed <= 0:
+    if not 0 < speed < math.inf:
         raise ConfigurationError(f"--speed {speed}: use a positive factor of real time")
     archive = Archive.open(paths)
+    _check_gaps(archive, speed)
     clock = SystemClock()
     shift_ns = rebase_shift_ns(archive.start_ns, clock.now_ns()) if rebase else 0
     source = _with_progress(archive.blocks(block_hops(block_s)), archive, progress)
     feed(_shifted(source, shift_ns), settings, clock, speed=speed, stop=stop)
     return shift_ns
+
+
+def _check_gaps(archive: Archive, speed: float) -> None:
+    """Refuse files between which the stream would be silent for longer than anybody waits."""
+    for before, after in itertools.pairwise(archive.stretches):
+        wait_s = (after.gps_ns - before.end_ns) / NS_PER_S / speed
+        if wait_s > _LONGEST_SILENCE_S:
+            raise ConfigurationError(
+                f"{wait_s:.0f} s would pass in silence between GPS {ns_to_gps_s(before.end_ns):.0f} and "
+                f"{ns_to_gps_s(after.gps_ns):.0f}: replay the stretches one by one, or with --direct"
+            )
 
 
 def _shifted(source: Iterable[Block], shift_ns: int) -> Iterator[Block]:

@@ -12,6 +12,20 @@ from stream.records import Candidate, Masked
 from stream.timebase import NS_PER_S, gps_ns_to_iso, ns_to_gps_s
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time without a gap in which there are data, and of which detectors."""
+
+    gps_ns: int
+    end_ns: int
+    detectors: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+        return (self.end_ns - self.gps_ns) / NS_PER_S
+
+
 @dataclass(slots=True)
 class Report:
     """Collects a search's output; it is itself a sink of :func:`pipelines.search.search`.
@@ -21,7 +35,9 @@ class Report:
     candidates : list of (superevent id, Candidate)
     masked : list of Masked
     duration_s, wall_s : float
-        Length of the data, and how long the search took.
+        Length of the data (what lies between stretches does not count), and how long the search took.
+    stretches : tuple of Stretch
+        Where there are data; outside of them nothing is masked, there is nothing. Empty: not known, all counts.
     """
 
     candidates: list[tuple[str, Candidate]] = field(default_factory=list)
@@ -29,6 +45,7 @@ class Report:
     detectors: tuple[str, ...] = ()
     model: str = ""
     duration_s: float = 0.0
+    stretches: tuple[Stretch, ...] = ()
     wall_s: float = 0.0
     stages_s: dict[str, float] = field(default_factory=dict)
     registry: SupereventRegistry = field(default_factory=lambda: SupereventRegistry("test"))
@@ -59,6 +76,14 @@ class Report:
         return {
             "candidates": [candidate_dict(name, c) for name, c in self.candidates],
             "duration_s": self.duration_s,
+            "stretches": [
+                {
+                    "gps_start": ns_to_gps_s(s.gps_ns),
+                    "gps_end": ns_to_gps_s(s.end_ns),
+                    "detectors": list(s.detectors),
+                }
+                for s in self.stretches
+            ],
             "wall_s": round(self.wall_s, 3),
             "x_realtime": round(self.x_realtime, 2),
             "detectors": list(self.detectors),
@@ -70,16 +95,27 @@ class Report:
                     "gps_end": ns_to_gps_s(m.end_ns),
                     "reason": m.reason,
                 }
-                for m in self.masked_stretches
+                for m in self.masked_in_data()
             ],
             "masked_s": self.masked_seconds(),
             "stages_s": {stage: round(s, 4) for stage, s in self.stages_s.items()},
         }
 
+    def masked_in_data(self) -> list[Masked]:
+        """Return what was masked within the stretches of data."""
+        if not self.stretches:
+            return self.masked_stretches
+        return [
+            Masked(m.detector, max(m.gps_ns, s.gps_ns), min(m.end_ns, s.end_ns), m.reason)
+            for m in self.masked_stretches
+            for s in self.stretches
+            if m.gps_ns < s.end_ns and s.gps_ns < m.end_ns
+        ]
+
     def masked_seconds(self) -> dict[str, float]:
         """Return how long each detector was masked."""
         total: dict[str, float] = dict.fromkeys(self.detectors, 0.0)
-        for m in self.masked_stretches:
+        for m in self.masked_in_data():
             total[m.detector] = total.get(m.detector, 0.0) + (m.end_ns - m.gps_ns) / NS_PER_S
         return total
 

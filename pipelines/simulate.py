@@ -19,6 +19,9 @@ from stream.simulate.waveforms import BinaryParameters, draw_binary
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, SystemClock, ns_to_gps_s
 
 log = structlog.get_logger()
+LONGEST_S = 1e8
+"""No gap starts later or lasts longer, in s: nanoseconds fit an integer, and no simulation runs for three years."""
+
 LEAD_NS = 8 * NS_PER_S
 """An injection is added this long before its merger: longer than any of its signal that can be heard."""
 
@@ -89,10 +92,13 @@ class Simulation:
         Raises
         ------
         ConfigurationError
-            For an injection kind that is not known, or a block length that is off the grid.
+            For an injection kind that is not known, a block length off the grid, or a gap of a detector not sent.
         """
         if self.inject not in (None, "bbh"):
             raise ConfigurationError(f"--inject {self.inject}: there is only bbh (binary black holes)")
+        for detector, *_ in self.gaps:
+            if detector not in detectors:
+                raise ConfigurationError(f"--gap {detector}: only {', '.join(detectors)} send")
         gaps = tuple(
             Gap(detector, start_ns + round(at_s * NS_PER_S), start_ns + round((at_s + length_s) * NS_PER_S))
             for detector, at_s, length_s in self.gaps
@@ -129,8 +135,8 @@ def parse_gap(text: str) -> tuple[str, float, float]:
         gap = detector, float(start), float(length)
     except ValueError as error:
         raise ConfigurationError(f"--gap {text}: write DETECTOR:START:SECONDS, for example L1:30:5") from error
-    if gap[2] <= 0:
-        raise ConfigurationError(f"--gap {text}: its length must be positive")
+    if not (0 <= gap[1] <= LONGEST_S and 0 < gap[2] <= LONGEST_S):
+        raise ConfigurationError(f"--gap {text}: it must start at 0 s or later, and its length be positive")
     return gap
 
 

@@ -16,7 +16,9 @@ from stream.errors import ConfigurationError
 
 
 def subscribe(
-    topic: Annotated[str | None, typer.Option(help="Alert topic, Avro or JSON [topics.alerts].")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Alert topic, Avro or JSON; without it the settings' topics.alerts.")
+    ] = None,
     start: Annotated[
         str, typer.Option("--from", help="latest, earliest, or a UTC time such as 2026-11-22T00:00Z.")
     ] = "latest",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,33 @@ def settings_from(
     plain = sys.stderr.isatty() and "log_format" not in settings.daemon.model_fields_set
     configure_logging(settings.daemon.log_level, "console" if plain else settings.daemon.log_format)
     return settings
+
+
+def number(text: str, low: float, high: float) -> Any:
+    """Return an option that takes a number from ``low`` to ``high``; neither NaN nor infinity is one."""
+    return typer.Option(help=text, callback=_within(low, high))
+
+
+def _within(low: float, high: float) -> Callable[[float | None], float | None]:
+    def check(value: float | None) -> float | None:
+        # A bound of typer's own lets NaN pass, which is neither below nor above it.
+        if value is not None and not low <= value <= high:
+            raise typer.BadParameter(f"{value:g} is not from {low:g} to {high:g}")
+        return value
+
+    return check
+
+
+def one_of(text: str, *allowed: int) -> Any:
+    """Return an option that takes one of some numbers."""
+    choice = " or ".join(map(str, allowed))
+
+    def check(value: int) -> int:
+        if value not in allowed:
+            raise typer.BadParameter(f"{value} is not {choice}")
+        return value
+
+    return typer.Option(help=f"{text}: {choice}.", callback=check)
 
 
 def show(result: object) -> None:

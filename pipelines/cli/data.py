@@ -8,19 +8,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.cli.common import Broker, Config, Detectors, Files, Json, settings_from, show
+from pipelines.cli.common import Broker, Config, Detectors, Files, Json, number, one_of, settings_from, show
 from stream.errors import ConfigurationError
 from stream.log import configure_logging
+from stream.settings import check_detectors
 
 
 def simulate(
     to: Annotated[Literal["kafka"], typer.Option(help="Where to send.")] = "kafka",
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 7,
     inject: Annotated[str | None, typer.Option(help="Inject signals: bbh.")] = None,
-    every: Annotated[float, typer.Option(help="Seconds between injections.", min=2)] = 30.0,
-    glitch_rate: Annotated[float, typer.Option(help="Glitches per second and detector.", min=0)] = 0.006,
-    duration: Annotated[float | None, typer.Option(help="Seconds; without it until Ctrl-C.")] = None,
-    block: Annotated[float, typer.Option(help="Block length in seconds, 1/16 to 4.")] = 1 / 16,
+    every: Annotated[float, number("Seconds between injections.", 2, 1e6)] = 30.0,
+    glitch_rate: Annotated[float, number("Glitches per second and detector.", 0, 16)] = 0.006,
+    duration: Annotated[float | None, number("Seconds; without it until Ctrl-C.", 1 / 16, 1e8)] = None,
+    block: Annotated[float, number("Block length in seconds: n/16, from 1/16 to 4.", 1 / 16, 4)] = 1 / 16,
     witnesses: Annotated[bool, typer.Option(help="Send witness channels too.")] = True,
     gap: Annotated[
         list[str] | None, typer.Option(help="A gap, as DETECTOR:START:SECONDS from the first sample; repeatable.")
@@ -51,9 +52,11 @@ def replay(
     files: Files,
     direct: Annotated[bool, typer.Option("--direct", help="Search here and now, without a broker.")] = False,
     to: Annotated[Literal["kafka"], typer.Option(help="Where to send when not --direct.")] = "kafka",
-    speed: Annotated[float, typer.Option(help="Times real time, onto Kafka.")] = 1.0,
+    speed: Annotated[float, number("Times real time, onto Kafka.", 1e-3, 1e6)] = 1.0,
     rebase_time: Annotated[Literal["no", "now"], typer.Option(help="Move the data to the present.")] = "no",
-    block: Annotated[float | None, typer.Option(help="Block length in seconds [1 direct, 1/16 to Kafka].")] = None,
+    block: Annotated[
+        float | None, number("Block length in seconds: n/16, to 4; without it 1 direct, 1/16 to Kafka.", 1 / 16, 4)
+    ] = None,
     alerts: Annotated[Path | None, typer.Option(help="Write the alerts (Avro); with --direct.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report (JSON); with --direct.")] = None,
     as_json: Json = False,
@@ -73,19 +76,19 @@ def replay(
     from pipelines.progress import progress
 
     settings = settings_from(config, broker)
-    with progress("replayed") as shown:
-        if not direct:
-            if alerts is not None or report is not None:
-                raise ConfigurationError("--alerts and --report are written by --direct; on Kafka, subscribe")
-            shift_ns = replaying.replay_to_kafka(
-                files, settings=settings, speed=speed, rebase=rebase_time == "now", block_s=block or 1 / 16,
-                progress=shown,
-            )  # fmt: skip
-        else:
-            found = replaying.replay_direct(files, settings=settings, block_s=block or 1.0, progress=shown)
     if not direct:
+        if alerts is not None or report is not None:
+            raise ConfigurationError("--alerts and --report are written by --direct; on Kafka, subscribe")
+        with progress("replayed") as shown:
+            shift_ns = replaying.replay_to_kafka(
+                files, settings=settings, speed=speed, rebase=rebase_time == "now",
+                block_s=1 / 16 if block is None else block, progress=shown,
+            )  # fmt: skip
         show({"shift_s": shift_ns // 1_000_000_000}) if as_json else None
         return
+    with progress("replayed") as shown:
+        length_s = 1.0 if block is None else block
+        found = replaying.replay_direct(files, settings=settings, block_s=length_s, progress=shown)
     if alerts is not None:
         replaying.write_report_alerts(found, settings, alerts)
     if report is not None:
@@ -97,8 +100,8 @@ def fetch(
     event: Annotated[str, typer.Argument(help="Event of the GWOSC catalogue, such as GW150914.")],
     detectors: Detectors = None,
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("data"),
-    duration: Annotated[int, typer.Option(help="Length of the files: 32 or 4096 s.")] = 32,
-    rate: Annotated[int, typer.Option(help="Sample rate: 4096 or 16384 Hz.")] = 4096,
+    duration: Annotated[int, one_of("Length of the files in seconds", 32, 4096)] = 32,
+    rate: Annotated[int, one_of("Sample rate in Hz", 4096, 16384)] = 4096,
     file_format: Annotated[Literal["hdf5", "gwf"], typer.Option("--format", help="File format.")] = "hdf5",
     as_json: Json = False,
 ) -> None:
@@ -114,9 +117,10 @@ def fetch(
     from pipelines.progress import progress
 
     configure_logging("info", "console" if sys.stderr.isatty() else "json")
+    wanted = check_detectors(detectors or ["H1", "L1"])
     with progress("fetched", "MB") as shown:
         paths = download(
-            event, detectors or ["H1", "L1"], out, duration_s=duration, sample_rate_hz=rate, file_format=file_format,
+            event, wanted, out, duration_s=duration, sample_rate_hz=rate, file_format=file_format,
             progress=shown,
         )  # fmt: skip
     show({"files": [str(p) for p in paths]}) if as_json else typer.echo("\n".join(str(p) for p in paths))

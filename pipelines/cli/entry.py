@@ -12,6 +12,8 @@ from rich.console import Console
 from pipelines.cli import alerts, data, exhibit, operate
 from stream import __version__
 from stream.errors import ConfigurationError, TocsinError
+from stream.masking import mask_urls
+from stream.text import clean
 
 app = typer.Typer(
     name="tocsin",
@@ -76,5 +78,6 @@ def _several_detectors(arguments: list[str]) -> list[str]:
 
 
 def _fail(error: Exception, code: int) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"tocsin: {error}")
+    text = clean(mask_urls(str(error)))
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"tocsin: {text}")
     sys.exit(code)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.cli.common import Broker, Json, show
+from pipelines.cli.common import Broker, Json, number, show
 from stream.log import configure_logging
 
 bench_app = typer.Typer(help="Latency and throughput of this machine.", no_args_is_help=True)
@@ -18,7 +18,7 @@ bench_app = typer.Typer(help="Latency and throughput of this machine.", no_args_
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the alert and the picture.")] = Path("tocsin-demo"),
-    seed: Annotated[int, typer.Option(help="Seed of noise and glitches.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of noise and glitches.", min=0)] = 7,
     as_json: Json = False,
 ) -> None:
     """Show the whole pipeline in one process: two synthetic detectors, a glitch, a merger, an alert.
@@ -49,8 +49,8 @@ def demo(
 @bench_app.command("latency")
 def bench_latency(
     injections: Annotated[int, typer.Option(help="How many mergers.", min=1)] = 60,
-    spacing: Annotated[float, typer.Option(help="Seconds between them.", min=3)] = 4.0,
-    seed: Annotated[int, typer.Option(help="Seed.")] = 11,
+    spacing: Annotated[float, number("Seconds between them.", 3, 3600)] = 4.0,
+    seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 11,
     broker: Broker = None,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +71,8 @@ def bench_latency(
 
 @bench_app.command("throughput")
 def bench_throughput(
-    duration: Annotated[int, typer.Option(help="Seconds of data per case.", min=16)] = 128, as_json: Json = False
+    duration: Annotated[int, typer.Option(help="Seconds of data per case.", min=16, max=4096)] = 128,
+    as_json: Json = False,
 ) -> None:
     """Seconds of data per second of work, by detectors and stride.
 
