@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,7 +28,6 @@ from pipelines.source import KafkaBlocks
 from stream import __version__, metrics
 from stream.codec import strain_codec
 from stream.codec.avro import encode_heartbeat
-from stream.codec.registry import SchemaRegistry, schema_registry
 from stream.detect import Ranked
 from stream.errors import TransportError
 from stream.health import HealthServer
@@ -37,6 +37,9 @@ from stream.kafka.topics import list_topics, required_topics
 from stream.records import Candidate, Masked, WhitenedSegment
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, SystemClock, ns_to_gps_s
+
+if TYPE_CHECKING:
+    from stream.codec.registry import SchemaRegistry
 
 log = structlog.get_logger()
 _COMMIT_S = 2.0
@@ -194,7 +197,7 @@ def run(
         heartbeats = Producer(settings.kafka)
         closing.callback(heartbeats.close)
         consumer = closing.enter_context(Consumer(settings.kafka, _topics(settings)))
-        registry = schema_registry(settings.kafka)
+        registry = _registry(settings)
         codec = strain_codec(settings.strain, registry)
         source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set, registry)
         daemon_id = f"{settings.kafka.group_id}@{socket.gethostname()}"
@@ -237,6 +240,14 @@ def _watching(tap: Tap | None, hearing: HearingWatch) -> Tap:
             tap(whitened, ranked)
 
     return watch
+
+
+def _registry(settings: Settings) -> SchemaRegistry | None:
+    if settings.kafka.schema_registry_url is None:
+        return None
+    from stream.codec.registry import schema_registry  # noqa: PLC0415 - its client is slow to load and seldom used
+
+    return schema_registry(settings.kafka)
 
 
 def _topics(settings: Settings) -> list[str]:

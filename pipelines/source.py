@@ -14,19 +14,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from pipelines.search import Block
 from stream.codec import StrainCodec
 from stream.codec.avro import decode_witness
-from stream.codec.registry import SchemaRegistry
 from stream.errors import DataError
 from stream.kafka.consumer import Message
 from stream.records import StrainBlock
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, gps_ns_to_unix_ns
+
+if TYPE_CHECKING:
+    from stream.codec.registry import SchemaRegistry
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ their output is dropped for ``SETTLE_HOPS`` and raised smoothly over ``TAPER_HOP
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal
 
+from stream import filters
 from stream.errors import ConfigurationError
 from stream.timebase import HOPS_PER_S, samples_per_hop
 from stream.types import BoolArray, FloatArray
@@ -45,11 +45,11 @@ class FrontEnd:
         self.input_rate_hz = input_rate_hz
         self._factor = factor
         self._hop_out = samples_per_hop(output_rate_hz)
-        sections = [signal.butter(8, 0.75 * low_frequency_hz, "highpass", fs=input_rate_hz, output="sos")]
+        sections = [filters.butterworth_highpass(8, 0.75 * low_frequency_hz, input_rate_hz)]
         if factor > 1:
-            sections.append(signal.cheby2(12, 60.0, output_rate_hz / 2, "lowpass", fs=input_rate_hz, output="sos"))
+            sections.append(filters.chebyshev2_lowpass(12, 60.0, output_rate_hz / 2, input_rate_hz))
         self._sos: FloatArray = np.concatenate(sections)
-        self._steady: FloatArray = signal.sosfilt_zi(self._sos)
+        self._steady: FloatArray = filters.steady_state(self._sos)
         ramp = np.arange(TAPER_HOPS * self._hop_out) + 0.5
         self._taper: FloatArray = np.sin(0.5 * np.pi * ramp / len(ramp)) ** 2
         self.reset()
@@ -103,7 +103,7 @@ class FrontEnd:
         hop_in = self.input_rate_hz // HOPS_PER_S
         chunk = samples[start * hop_in : stop * hop_in] * STRAIN_SCALE
         zi = self._zi if self._zi is not None else self._steady * chunk[0]
-        filtered, self._zi = signal.sosfilt(self._sos, chunk, zi=zi)
+        filtered, self._zi = filters.run(self._sos, chunk, zi)
         output: FloatArray = filtered[:: self._factor].copy()
         self._settle(output, self._clean_hops)
         self._clean_hops += stop - start

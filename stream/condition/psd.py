@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
 from stream.timebase import NS_PER_S
 from stream.types import BoolArray, FloatArray, IntArray
@@ -61,7 +60,7 @@ class RollingMedianPsd:
         self._times_ns: IntArray = np.zeros(len(self._ring), dtype=np.int64)
         self._max_age_ns = round(max_age_s * NS_PER_S)
         self._fresh_ns = round(2 * max_s * NS_PER_S)
-        self._window: FloatArray = signal.get_window("hann", self._n_segment)
+        self._window: FloatArray = np.hanning(self._n_segment + 1)[:-1]
         self._scale = 2.0 / (sample_rate_hz * np.sum(self._window**2))
         self._count = 0
 

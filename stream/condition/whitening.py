@@ -8,7 +8,6 @@ made by folding the real cepstrum (Oppenheim & Schafer, Discrete-Time Signal Pro
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import next_fast_len
 
 from stream.types import AnyFloatArray, ComplexArray, FloatArray
 
@@ -65,6 +64,19 @@ def minimum_phase_fir(psd: FloatArray, sample_rate_hz: int, low_hz: float) -> Fl
     return fir
 
 
+def fast_length(n: int) -> int:
+    """Return the least length of at least ``n`` that has no prime factor above 5: FFTs of it are fast."""
+    best = 1 << (n - 1).bit_length()
+    odd = 1
+    while odd < best:
+        factor = odd
+        while factor < best:
+            best = min(best, factor << max(0, (-(-n // factor) - 1).bit_length()))
+            factor *= 3
+        odd *= 5
+    return best
+
+
 class Fir:
     """A filter applied by FFT to pieces with their history; spectra are kept per length."""
 
@@ -74,7 +86,7 @@ class Fir:
 
     def apply(self, history_and_piece: FloatArray, count: int) -> FloatArray:
         """Return the last ``count`` outputs; the input carries ``len(taps) - 1`` samples of history first."""
-        n_fft = next_fast_len(len(history_and_piece), real=True)
+        n_fft = fast_length(len(history_and_piece))
         if n_fft not in self._spectra:
             self._spectra[n_fft] = np.fft.rfft(self.taps, n_fft)
         filtered = np.fft.irfft(np.fft.rfft(history_and_piece, n_fft) * self._spectra[n_fft], n_fft)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
+from stream import filters
 from stream.denoise.fit import SEGMENT_S, STEP_S, Band, Spectra, SpectraState
 from stream.denoise.regressors import BAND_LOW_HZ, MISSING, Layout, RegressorBank
 from stream.denoise.resample import BAND_EDGE, Resampler
@@ -108,7 +108,7 @@ class Engine:
         self._settle_hops = _FILTER_START_HOPS - (-linear // self._hop)
         self._raise = Resampler(rate, strain_rate_hz)
         self._lower = Resampler(rate, strain_rate_hz, 2)
-        self._sos: FloatArray = signal.butter(4, _HIGH_PASS_HZ, "highpass", fs=rate, output="sos")
+        self._sos: FloatArray = filters.butterworth_highpass(4, _HIGH_PASS_HZ, rate)
         self._band = self._make_band(rate)
         self._spectra = Spectra(self._band, n, settings.memory_s)
         self._new: FloatArray = np.zeros((n, max(self._taps)))
@@ -159,7 +159,7 @@ class Engine:
 
     def _make_band(self, rate: int) -> Band:
         f: FloatArray = np.arange(SEGMENT_S * rate // 2 + 1) / SEGMENT_S
-        high_pass = signal.sosfreqz(self._sos, worN=f, fs=rate)[1]
+        high_pass = filters.response(self._sos, f, rate)
         raising = self._raise.response(f)
         inside = (f >= 0.75 * BAND_LOW_HZ) & (f <= BAND_EDGE * rate)
         # Outside the band nothing of strain is used: its steep filters are not undone there.
@@ -256,7 +256,7 @@ class Engine:
 
     def _feed(self, strain_and_shadow: FloatArray, x: FloatArray, hop: int) -> None:
         lowered = self._lower.down(strain_and_shadow)
-        lowered, self._high_pass_state = signal.sosfilt(self._sos, lowered, axis=1, zi=self._high_pass_state)
+        lowered, self._high_pass_state = filters.run(self._sos, lowered, self._high_pass_state)
         slots = np.arange(hop, hop + x.shape[1] // self._hop) % _SEGMENT_HOPS
         self._recent[:2, slots] = lowered.reshape(2, -1, self._hop)
         self._recent[2:, slots] = x.reshape(len(x), -1, self._hop)

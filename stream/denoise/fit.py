@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, ndimage
 
 from stream.types import BoolArray, ComplexArray, FloatArray
 
@@ -65,6 +64,19 @@ class SpectraState:
     dd: FloatArray
     weight: float
     weight2: float
+
+
+def median_over(values: FloatArray, width: int) -> FloatArray:
+    """Return the running median over an odd number of neighbours; beyond the ends stand the end values."""
+    padded = np.pad(values, width // 2, mode="edge")
+    median: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
+    return median
+
+
+def spread(flags: BoolArray, by: int) -> BoolArray:
+    """Return where a flag stands, or one no further than ``by`` places away."""
+    spread_out: BoolArray = np.convolve(flags, np.ones(2 * by + 1), mode="same") > 0.5
+    return spread_out
 
 
 class Spectra:
@@ -148,7 +160,7 @@ class Spectra:
         true = self._dd / np.abs(self._band.lowering) ** 2
         width = round(_MEDIAN_HZ / step_hz) | 1
         weights = np.zeros(len(true))
-        weights[inside] = 1.0 / ndimage.median_filter(true[inside], width, mode="nearest")
+        weights[inside] = 1.0 / median_over(true[inside], width)
         # Outside the band nothing is predicted: what a regressor holds there is kept out at a usual weight.
         weights[~inside] = np.median(weights[inside])
         return weights
@@ -164,7 +176,7 @@ class Spectra:
         coherent = band.inside & (np.nan_to_num(coherence) > threshold)
         used = coherent.any(axis=1)
         # Where one regressor stands out the others may share in it; Hann's main lobe is two bins to each side.
-        bins = ndimage.binary_dilation(coherent.any(axis=0), iterations=_SPREAD_BINS) & band.inside
+        bins = spread(coherent.any(axis=0), _SPREAD_BINS) & band.inside
         p = np.fft.irfft(np.where(used[:, None] & bins, weights * np.conj(band.raising) * self._xd, 0.0))
         r = np.fft.irfft(weights * np.abs(band.raising) ** 2 * self._xx)
         found = _solve(r, p, taps)
@@ -191,7 +203,7 @@ def _solve(r: FloatArray, p: FloatArray, taps: tuple[int, ...]) -> FloatArray:
     matrix = np.block(rows)
     matrix[np.diag_indices_from(matrix)] += _LOADING
     right = np.concatenate([scale[i] * p[c, lags[i]] for i, c in enumerate(used)])
-    solution = linalg.solve(matrix, right, assume_a="pos", overwrite_a=True, overwrite_b=True, check_finite=False)
+    solution = np.linalg.solve(matrix, right)
     starts = np.concatenate(([0], np.cumsum(taps)))
     begin = 0
     for i, c in enumerate(used):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import numpy as np
-from scipy import signal
 
+from stream import filters
 from stream.denoise.resample import BAND_EDGE, Resampler
 from stream.records import WitnessGroup
 from stream.settings import DenoiseSettings
@@ -80,8 +80,8 @@ class RegressorBank:
         self._pairs = pairs[: settings.max_regressors - len(self._linear)]
         self.n_linear = len(self._linear)
         self.n_regressors = self.n_linear + len(self._pairs)
-        self._sos: FloatArray = signal.butter(2, _HIGH_PASS_HZ, "highpass", fs=self.rate_hz, output="sos")
-        self._steady: FloatArray = signal.sosfilt_zi(self._sos)
+        self._sos: FloatArray = filters.butterworth_highpass(2, _HIGH_PASS_HZ, self.rate_hz)
+        self._steady: FloatArray = filters.steady_state(self._sos)
         self._still = np.zeros(len(rates))
         self._last: FloatArray = np.full(len(rates), np.nan)
         self.reset()
@@ -141,7 +141,7 @@ class RegressorBank:
             linear = raised[self._linear]
             if self._zi is None:
                 self._zi = self._steady[:, None, :] * linear[None, :, :1]
-            made[: self.n_linear], self._zi = signal.sosfilt(self._sos, linear, axis=1, zi=self._zi)
+            made[: self.n_linear], self._zi = filters.run(self._sos, linear, self._zi)
         for row, (i, j) in enumerate(self._pairs, start=self.n_linear):
             made[row] = raised[i] * raised[j]
         return made

@@ -7,8 +7,8 @@ images of what lies below ``BAND_EDGE * low_rate`` begin. Its delay at 60 Hz bet
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal
 
+from stream import filters
 from stream.types import ComplexArray, FloatArray
 
 BAND_EDGE = 0.39
@@ -17,8 +17,7 @@ BAND_EDGE = 0.39
 
 def _design(low_rate_hz: int, high_rate_hz: int) -> FloatArray:
     stop_hz = (1.0 - BAND_EDGE) * low_rate_hz
-    sos: FloatArray = signal.cheby2(8, 60.0, stop_hz, "lowpass", fs=high_rate_hz, output="sos")
-    return sos
+    return filters.chebyshev2_lowpass(8, 60.0, stop_hz, high_rate_hz)
 
 
 class Resampler:
@@ -50,15 +49,14 @@ class Resampler:
             return samples
         stuffed = np.zeros((samples.shape[0], samples.shape[1] * self._factor))
         stuffed[:, :: self._factor] = samples * self._factor
-        raised: FloatArray
-        raised, self._zi = signal.sosfilt(self._sos, stuffed, axis=1, zi=self._zi)
+        raised, self._zi = filters.run(self._sos, stuffed, self._zi)
         return raised
 
     def down(self, samples: FloatArray) -> FloatArray:
         """Lower the rate; (n_channels, n) to (n_channels, n / factor)."""
         if self._sos is None:
             return samples
-        filtered, self._zi = signal.sosfilt(self._sos, samples, axis=1, zi=self._zi)
+        filtered, self._zi = filters.run(self._sos, samples, self._zi)
         lowered: FloatArray = filtered[:, :: self._factor]
         return lowered
 
@@ -66,5 +64,4 @@ class Resampler:
         """Return the filter's response, shape (n_frequencies,)."""
         if self._sos is None:
             return np.ones(len(frequencies_hz), dtype=np.complex128)
-        response: ComplexArray = signal.sosfreqz(self._sos, worN=frequencies_hz, fs=self._high_rate_hz)[1]
-        return response
+        return filters.response(self._sos, frequencies_hz, self._high_rate_hz)

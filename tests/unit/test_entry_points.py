@@ -34,6 +34,16 @@ def test_commands_that_do_not_search_load_none_of_the_search(modules: str) -> No
     assert set(done.stdout.split()) & OF_THE_SEARCH == set()
 
 
+def test_the_daemon_loads_only_what_a_restart_cannot_do_without() -> None:
+    """Each of these costs a restart between a tenth and two seconds, in which nothing is heard."""
+    done = python("-c", "import sys, pipelines.daemon, pipelines.cli; print(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    of_scipy = {"scipy.stats", "scipy.signal", "scipy.linalg", "scipy.fft", "scipy.ndimage", "scipy.special"}
+    rarely_used = {"httpx2", "confluent_kafka.schema_registry", "pyarrow", "h5py", "torch", "stream.simulate"}
+    assert loaded & (OF_THE_SEARCH - {"onnxruntime", "scipy"} | of_scipy | rarely_used) == set()
+
+
 def test_the_wheel_lets_python_m_tocsin_run(tmp_path: Path) -> None:
     """The forced file is what an editable install copies as well, beside its path to this tree."""
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
