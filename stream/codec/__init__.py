@@ -50,17 +50,18 @@ class AvroStrainCodec:
 
 
 class GwfStrainCodec:
-    """GWF frames, one or more seconds each."""
+    """GWF frames, one or more seconds each, read in a process of their own."""
 
     def __init__(self, settings: StrainSettings) -> None:
         self._settings = settings
 
     def decode(self, payload: bytes, *, detector: str) -> list[StrainBlock]:
         """Return the blocks of one message."""
-        from stream.codec.gwf import GwfChannels, decode_gwf  # noqa: PLC0415 - LAL takes seconds to load
+        from stream.codec.gwf_process import shared_process  # noqa: PLC0415 - only where it is used
 
-        channels = GwfChannels(self._settings.channels.get(detector), self._settings.state_channels.get(detector))
-        return decode_gwf(payload, detector=detector, channels=channels)
+        settings = self._settings
+        strain, state = settings.channels.get(detector), settings.state_channels.get(detector)
+        return shared_process().decode(payload, detector=detector, strain=strain, state=state)
 
 
 class ArrowStrainCodec:

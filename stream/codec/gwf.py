@@ -1,8 +1,9 @@
 """GWF frames: today's LIGO stream on Kafka, and archive files; read and written with lalframe.
 
-The C library trusts its input, so every byte is checked before it sees them: a frame file of version 8 ends with the
+The C library trusts its input, so damage is looked for before it sees it: a frame file of version 8 ends with the
 POSIX ``cksum`` CRC of all that precedes (LIGO-T970130, FrEndOfFile.chkSumFile). A file cut short or altered in one bit
-is refused here; one without checksum cannot be told from a damaged one, and is refused too.
+is refused here; one without checksum cannot be told from a damaged one, and is refused too. That is no help against
+malice, which computes checksums: what comes on Kafka is read by :mod:`stream.codec.gwf_process`.
 """
 
 from __future__ import annotations
@@ -53,8 +54,21 @@ def read_gwf_file(path: Path, channels: GwfChannels | None = None) -> StrainFile
     return _read(path.read_bytes(), path, path, channels or GwfChannels())
 
 
-def decode_gwf(payload: bytes, *, detector: str, channels: GwfChannels | None = None) -> list[StrainBlock]:
+def decode_gwf(
+    payload: bytes, *, detector: str, channels: GwfChannels | None = None, folder: Path | None = None
+) -> list[StrainBlock]:
     """Return the strain of a GWF message as blocks of at most 4 s.
+
+    The library may crash on a frame whose checksum is right and whose content is not: a stranger's frames are decoded
+    through :mod:`stream.codec.gwf_process`.
+
+    Parameters
+    ----------
+    payload : bytes
+    detector : str
+    channels : GwfChannels, optional
+    folder : Path, optional
+        Where the library's file is put for as long as it is read.
 
     Raises
     ------
@@ -63,7 +77,7 @@ def decode_gwf(payload: bytes, *, detector: str, channels: GwfChannels | None = 
     """
     label = Path("frame.gwf")
     try:
-        with _temporary(payload) as path:
+        with _temporary(payload, folder) as path:
             strain = _read(payload, path, label, channels or GwfChannels(), detector)
     except StrainFileError as error:
         raise CodecError(str(error)) from error
@@ -125,7 +139,9 @@ def _read(payload: bytes, path: Path, label: Path, channels: GwfChannels, detect
     check_frame(payload, label.name)
     try:
         return _read_checked(path, label, channels, detector)
-    except (RuntimeError, ValueError, TypeError, OSError) as error:
+    except (
+        RuntimeError, ValueError, TypeError, OSError, LookupError, ArithmeticError, MemoryError, AttributeError,
+    ) as error:  # fmt: skip
         raise StrainFileError(f"{label.name}: lalframe cannot read it ({error}); get it again") from error
 
 
@@ -201,10 +217,10 @@ def _choose(names: list[str], wanted: str | None, ending: str, detector: str, la
 
 
 @contextmanager
-def _temporary(payload: bytes) -> Iterator[Path]:
+def _temporary(payload: bytes, folder: Path | None = None) -> Iterator[Path]:
     """Hold bytes in a named file, in memory where there is a place for that: lalframe wants a path."""
     memory = Path("/dev/shm")
-    folder = memory if os.access(memory, os.W_OK) else None
+    folder = folder or (memory if os.access(memory, os.W_OK) else None)
     with tempfile.NamedTemporaryFile(prefix="tocsin-", suffix=".gwf", dir=folder) as file:
         file.write(payload)
         file.flush()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import make_schema_examples as made
@@ -16,7 +18,11 @@ import pytest
 from confined import troubles
 
 import schemas
+from stream.codec import gwf_process
 from stream.codec.arrow import encode_arrow
+from stream.codec.gwf import encode_gwf, posix_cksum
+from stream.codec.gwf_process import GwfProcess
+from stream.errors import CodecError
 from stream.publish.alert import to_json
 
 SEED = int(os.environ.get("TOCSIN_FUZZ_SEED", "11"))
@@ -54,6 +60,11 @@ def altered(sound: bytes, rng: random.Random) -> bytes:
     return bytes(raw[: rng.randrange(len(raw) + 1)] if rng.random() < 0.1 else raw)
 
 
+def with_checksum(frame: bytes) -> bytes:
+    """Return a frame whose checksum is right again: whoever means harm computes it."""
+    return frame[:-4] + posix_cksum(frame[:-4]).to_bytes(4, "little") if len(frame) > 48 else frame
+
+
 def same(payload: bytes) -> bytes:
     return payload
 
@@ -66,6 +77,7 @@ CORPUS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "external": (schemas.example("external", "1.0"), same),
     "heartbeat": (schemas.example("heartbeat", "1.0"), same),
     "arrow": (encode_arrow([made.STRAIN] * 2), same),
+    "gwf": (encode_gwf(made.STRAIN), with_checksum),
 }
 
 
@@ -74,7 +86,8 @@ def test_an_altered_message_is_a_record_or_a_data_error(decoder: str) -> None:
     """Of our own examples, every one in a few hundred alterations."""
     sound, finish = CORPUS[decoder]
     rng = random.Random(f"{SEED} {decoder}")
-    named = {f"{decoder} {SEED} #{k}": (decoder, finish(altered(sound, rng))) for k in range(COUNT)}
+    count = COUNT // 4 if decoder == "gwf" else COUNT  # each that is refused costs a fork
+    named = {f"{decoder} {SEED} #{k}": (decoder, finish(altered(sound, rng))) for k in range(count)}
     assert troubles(named, allowed=ALLOWED) == {}
 
 
@@ -89,6 +102,43 @@ def test_an_altered_alert_of_another_writer_is_a_record_or_a_data_error(data_dir
     whole = (folder / "MS181101ab-ext-update.avro").read_bytes()
     named |= {f"update {SEED} #{k}": ("received", altered(whole, rng)) for k in range(10)}
     assert troubles(named, allowed=ALLOWED) == {}
+
+
+def test_a_frame_that_crashes_its_reader_costs_itself_alone() -> None:
+    """After each altered frame, whatever became of it, a sound one is read."""
+    sound, finish = CORPUS["gwf"]
+    rng, process = random.Random(SEED), GwfProcess()
+    outcomes = []
+    for _ in range(12):
+        try:
+            process.decode(finish(altered(sound, rng)), detector="H1", strain=None, state=None)
+            outcomes.append("ok")
+        except CodecError as error:
+            outcomes.append("crashed" if "crashes its reader" in str(error) else "refused")
+        (block,) = process.decode(sound, detector="H1", strain=None, state=None)
+        assert block.gps_ns == made.STRAIN.gps_ns
+    process.close()
+    assert "crashed" in outcomes or "refused" in outcomes
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_reader_of_frames_that_is_gone_or_hangs_is_replaced(fault: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frame of then is refused, the next one is read by another process."""
+    sound, _ = CORPUS["gwf"]
+    process = GwfProcess()
+    process.decode(sound, detector="H1", strain=None, state=None)
+    child = process._child
+    assert child is not None
+    os.killpg(child.pid, fault)
+    monkeypatch.setattr(gwf_process, "_ANSWER_S", 0.3)
+    with suppress(CodecError):
+        process.decode(sound, detector="H1", strain=None, state=None)
+    monkeypatch.undo()
+    assert len(process.decode(sound, detector="H1", strain=None, state=None)) == 1
+    assert child.poll() is not None
+    folders = [Path(str(each.args[-1])) for each in (child, process._child) if each is not None]
+    process.close()
+    assert [folder.exists() for folder in folders] == [False, False]
 
 
 def test_the_alterations_reach_the_record() -> None:
