@@ -64,7 +64,7 @@ def _entries(datum: Datum, at: int) -> tuple[dict[str, bytes], int]:
     """Read the header's map of strings to bytes."""
     found: dict[str, bytes] = {}
     while True:
-        count, at = datum.items(at, 2, 1)
+        count, at, _ = datum.items(at, 2, 1)
         if count == 0:
             return found, at
         for _ in range(count):

@@ -49,18 +49,23 @@ class Datum:
             raise CodecError(f"a value of {count} bytes where {self.size - at} are left")
         return count, at
 
-    def items(self, at: int, width: int, cost: int) -> tuple[int, int]:
-        """Return how many items the next block of an array holds, and where they begin; 0 ends the array."""
+    def items(self, at: int, width: int, cost: int) -> tuple[int, int, int | None]:
+        """Return how many items the next block of an array holds, where they begin, and where they end if that is said.
+
+        A block of no items ends the array.
+        """
         count, at = self.long(at)
-        if count < 0:  # the block's size in bytes follows, for readers that skip
+        end = None
+        if count < 0:
             count = -count
-            _, at = self.long(at)
+            size, at = self.length(at)
+            end = at + size
         if count * width > self.size - at:
             raise CodecError(f"{count} items where {self.size - at} bytes are left")
         self.left -= count * cost
         if self.left < 0:
             raise CodecError(f"more than {MAX_ITEMS} values in arrays and maps")
-        return count, at
+        return count, at, end
 
 
 Skip = Callable[[Datum, int], int]
@@ -168,14 +173,17 @@ def skip_array(items: Form) -> Skip:
 
     def skip(datum: Datum, at: int) -> int:
         while True:
-            count, at = datum.items(at, items.width, items.nodes)
+            count, at, end = datum.items(at, items.width, items.nodes)
             if count == 0:
                 return at
             if items.exact:
                 at += count * items.width
-                continue
-            for _ in range(count):
-                at = items.skip(datum, at)
+            else:
+                for _ in range(count):
+                    at = items.skip(datum, at)
+            # A reader that passes over an array jumps by this size: it must not come to another place than we do.
+            if end is not None and at != end:
+                raise CodecError("a block of an array is not as long as it states")
 
     return skip
 

@@ -16,6 +16,7 @@ import schemas
 from stream.codec.alert import decode_alert, encode_alert
 from stream.codec.avro import decode_strain, decode_witness
 from stream.codec.limits import MAX_BYTES
+from stream.codec.walk import walk
 from stream.codec.writer_schema import writer_schema
 from stream.errors import CodecError, DataError, SchemaError
 
@@ -82,6 +83,12 @@ HOSTILE = {
     ),
     "2^40 doubles that are not there": container(alert_of({"type": "array", "items": "double"}), varint(2**40) + b"\0"),
     "a negative count of 2^63": container(alert_of({"type": "array", "items": "int"}), varint(-(2**63)) + b"\0\0"),
+    "a block of an array that leads back to its beginning": container(
+        alert_of({"type": "array", "items": "int"}), varint(-1) + varint(-12) + b"\2\0"
+    ),
+    "a block of an array that is longer than it states": container(
+        alert_of({"type": "array", "items": "int"}), varint(-2) + varint(1) + b"\2\2\0"
+    ),
     "bytes of 2^62": container(alert_of("bytes"), varint(2**62)),
     "bytes of a negative length": container(alert_of("bytes"), varint(-5) + b"12345"),
     "bzip2": container(alert_of("bytes"), bzip2_bomb(), b"bzip2"),
@@ -199,6 +206,15 @@ def test_a_later_version_with_more_fields_is_read() -> None:
     out = BytesIO()
     writer(out, parse_schema(later), [{**made.ALERT, "stamp": 2**60, "pairs": [{"a": 1.0}, {"a": 2.0}]}])
     assert decode_alert(out.getvalue()) == made.ALERT
+
+
+def test_an_array_in_blocks_with_their_sizes_is_read() -> None:
+    """Java's writers state the sizes; where they are true, they are no obstacle."""
+    schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": {"type": "array", "items": "string"}}]}
+    form = writer_schema(json.dumps(schema).encode()).form
+    walk(form, varint(-2) + varint(4) + text(b"x") + text(b"y") + varint(1) + text(b"z") + b"\0")
+    with pytest.raises(CodecError, match="not as long as it states"):
+        walk(form, varint(-2) + varint(2) + text(b"x") + text(b"y") + b"\0")
 
 
 @pytest.mark.parametrize("decode", [decode_alert, decode_strain, decode_witness])
