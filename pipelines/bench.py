@@ -27,7 +27,7 @@ from pipelines.observe import Observer
 from pipelines.progress import Progress
 from pipelines.publisher import Published
 from pipelines.report import Report
-from pipelines.search import Block, compose, search
+from pipelines.search import Block, compose, one_by_one, search
 from pipelines.simulate import draw_injection
 from stream.configuration import load_settings
 from stream.errors import TransportError
@@ -285,7 +285,7 @@ def _timed(settings: Settings, blocks: list[Block]) -> float:
     stages = compose(settings)
     report = Report(detectors=settings.strain.detectors)
     started = time.perf_counter()
-    search(blocks, stages, report)
+    search(one_by_one(blocks), stages, report)
     return time.perf_counter() - started
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from pipelines.feed import feed
 from pipelines.progress import Progress
 from pipelines.report import Report, Stretch
-from pipelines.search import Block, compose, search
+from pipelines.search import Block, compose, one_by_one, search
 from stream.codec.alert import write_alerts
 from stream.codec.files import StrainFile, blocks, read_strain_file
 from stream.errors import ConfigurationError
@@ -127,7 +127,7 @@ def replay_direct(
     )
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
     started = time.perf_counter()
-    search(_with_progress(source, archive, progress), stages, report)
+    search(one_by_one(_with_progress(source, archive, progress)), stages, report)
     report.wall_s = time.perf_counter() - started
     report.stages_s = dict(stages.watch.seconds)
     return report

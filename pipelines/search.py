@@ -113,11 +113,21 @@ def compose(settings: Settings, watch: Stopwatch | None = None) -> Stages:
     )
 
 
-def search(source: Iterable[Block], stages: Stages, sink: Sink) -> None:
-    """Run the pipeline until the source ends, then let go of what was still held."""
-    for block in source:
+def one_by_one(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """Yield each block as a batch of its own: what a source that never lags gives the search."""
+    for block in blocks:
+        yield [block]
+
+
+def search(source: Iterable[Sequence[Block]], stages: Stages, sink: Sink) -> None:
+    """Run the pipeline until the source ends, then let go of what was still held.
+
+    A source gives the blocks that came together in one batch; how they are cut changes how fast it goes, and not what
+    is found.
+    """
+    for blocks in source:
         with stages.watch("align"):
-            spans = stages.align.push(block)
+            spans = stages.align.push_all(blocks)
         for span in spans:
             step(span, stages, sink)
     for span in stages.align.flush():

@@ -1,28 +1,33 @@
-"""Strain and witnesses from Kafka, as the search wants them: decoded, in order of time, and never far behind.
+"""Strain and witnesses from Kafka, as the search wants them: decoded, plausible, in order of time, never far behind.
 
-* Live, a block is handed on the moment it is read. After a backlog (the broker was away, the daemon was down) what
-  is there is read first and merged by time, so that no detector's blocks come seconds before another's.
-* Falling behind is measured against the messages' own timestamps, so replayed data of any age are live too.
-  Further behind than ``daemon.max_lag_s`` for longer than ``daemon.catch_up_s``, the source skips to now, counts
-  what it skipped and says so. An outage's backlog is caught up with in seconds and is not skipped.
-* A message that is not a block is counted, logged and dropped: the search sees a gap.
-* Offsets are stored ``REPLAYED_NS`` behind what was searched, so that a restart hears the last seconds again.
+* Each block's time is checked once, here (:mod:`pipelines.plausible`); a message that is not a block, or a block that
+  cannot be from when it says, is counted, logged and dropped: the search sees a gap.
+* Topics are merged by data time (:mod:`pipelines.merge`): live, a block goes on the moment it is read; after an outage
+  it waits for what belongs with it, at most ``daemon.broker_wait_s``.
+* Falling behind is measured for each topic against the messages' own timestamps, so replayed data of any age are live
+  too. A search that stays further behind than ``daemon.max_lag_s`` for longer than ``daemon.catch_up_s`` is too slow:
+  it skips to now, counts what it skipped and says so. An outage's backlog is caught up with in seconds, not skipped.
+* Offsets are stored behind what was searched (:mod:`pipelines.offsets`): a restart hears the last seconds again.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from pipelines.merge import BACKLOG_NS, Held, Merger, batches
+from pipelines.offsets import Offsets
+from pipelines.plausible import TimeCheck
 from pipelines.search import Block
 from stream.codec import StrainCodec
 from stream.codec.avro import decode_witness
-from stream.errors import DataError
+from stream.errors import DataError, TransportError
 from stream.kafka.consumer import Message
+from stream.kafka.standing import Standing
 from stream.records import StrainBlock
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, gps_ns_to_unix_ns
@@ -32,13 +37,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-REPLAYED_NS = 4 * NS_PER_S
-"""How much data is heard again after a restart: whitening and network context, with room to spare."""
-
-_BACKLOG_S = 0.5
 _MAX_BATCH = 512
-_MAX_HELD = 8192
-_PATIENCE_NS = NS_PER_S
+_FRESH_S = 1.0
+_IDLE_NS = 5 * NS_PER_S
+_TOLD_EVERY_NS = 60 * NS_PER_S
 
 
 class BlockConsumer(Protocol):
@@ -48,8 +50,12 @@ class BlockConsumer(Protocol):
         """Return what is there, or nothing after the time-out."""
         ...
 
+    def standing(self) -> Mapping[str, Standing]:
+        """Return how each topic stands."""
+        ...
+
     def store(self, message: Message) -> None:
-        """Mark a message as done with."""
+        """Mark a message, and all before it in its partition, as done with."""
         ...
 
     def seek_to_end(self) -> None:
@@ -59,21 +65,38 @@ class BlockConsumer(Protocol):
 
 @dataclass(slots=True)
 class SourceStatus:
-    """What the source has to say of itself, for metrics, heartbeat and readiness."""
+    """What the source has to say of itself, for metrics, heartbeat and readiness.
+
+    Attributes
+    ----------
+    blocks : dict
+        Blocks that went on, by detector.
+    refused : dict
+        Messages that were no block, by topic.
+    refused_blocks : dict
+        Blocks that cannot be from when they say, by detector and reason.
+    newest_ns : dict
+        GPS end of the newest strain that went on, by detector.
+    lag_s, lag_by_topic : float, dict
+        Age of the newest message read of a topic that has more to read or whose leader is away, 0 of any other; the
+        worst of them.
+    waiting_for : tuple of str
+        Topics for whose blocks others are held just now.
+    clock_behind_s : float
+        By how much every detector says that this machine's clock is behind, 0 when it is not.
+    """
 
     blocks: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    refused_blocks: dict[tuple[str, str], int] = field(default_factory=dict)
     newest_ns: dict[str, int] = field(default_factory=dict)
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=2048))
     lag_s: float = 0.0
+    lag_by_topic: dict[str, float] = field(default_factory=dict)
+    waiting_for: tuple[str, ...] = ()
+    clock_behind_s: float = 0.0
     skipped_s: float = 0.0
     skips: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    block: Block
-    message: Message
 
 
 def _nothing() -> None:
@@ -81,7 +104,7 @@ def _nothing() -> None:
 
 
 class KafkaBlocks:
-    """Iterate over the blocks on the strain and witness topics until told to stop.
+    """Iterate over batches of blocks from the strain and witness topics until told to stop.
 
     Parameters
     ----------
@@ -115,125 +138,156 @@ class KafkaBlocks:
         self.housekeeping: Callable[[], None] = _nothing
         self._stopped = stopped
         self._registry = registry
-        self._max_lag_s = settings.daemon.max_lag_s
-        self._catch_up_ns = round(settings.daemon.catch_up_s * NS_PER_S)
-        self._lags_since_ns: int | None = None
-        self._detectors = settings.strain.detectors
         self._strain = {settings.topics.strain_prefix + d: d for d in settings.strain.detectors}
-        self._witness = {settings.topics.witness_prefix + d: d for d in settings.strain.detectors}
-        self._held: list[_Held] = []
-        self._held_since_ns: int | None = None
-        self._searched: deque[_Held] = deque()
+        witnesses = [settings.topics.witness_prefix + d for d in settings.strain.detectors]
+        daemon = settings.daemon
+        self._merge = Merger(
+            tuple(self._strain),
+            witnesses if settings.strain.witnesses else (),
+            absent_ns=round(settings.align.absent_after_s * NS_PER_S),
+            wait_ns=round(daemon.broker_wait_s * NS_PER_S),
+        )
+        self._check = TimeCheck(round(daemon.max_ahead_s * NS_PER_S))
+        self._slowness = _Slowness(daemon.max_lag_s, round(daemon.catch_up_s * NS_PER_S))
+        self._offsets = Offsets()
+        self._stamps: dict[str, int] = {}
+        self._told_ns: dict[tuple[str, str], int] = {}
         self.status = SourceStatus()
 
-    def __iter__(self) -> Iterator[Block]:
-        """Yield blocks as they come."""
+    def __iter__(self) -> Iterator[list[Block]]:
+        """Yield blocks as they come, those that came together in one batch."""
         while not self._stopped():
             self.housekeeping()
-            messages = self._poll()
-            if self._lags_for_good():
+            messages = self._consumer.poll_batch(0.05, _MAX_BATCH)
+            standing = self._consumer.standing()
+            self._measure_lag(messages, standing)
+            for message in messages:
+                self._take(message)
+            released = self._merge.release(self._clock.now_ns(), standing)
+            self.status.waiting_for = self._merge.waiting_for
+            for batch in batches(released):
+                yield [held.block for held in batch]
+                self._done(batch)
+                self.housekeeping()
+                if self._stopped():
+                    return
+            away = any(standing.get(t, Standing()).answered_ago_s > _FRESH_S for t in self._merge.waiting_for)
+            if self._slowness.is_for_good(released, away, self._clock.now_ns()):
                 self._skip()
-                continue
-            self._held += [held for message in messages for held in self._decode(message)]
-            for held in self._releasable():
-                yield held.block
-                self._done(held)
 
-    def _poll(self) -> list[Message]:
-        """Read what is there; behind, read on until nothing comes, so that it can be merged."""
-        messages = self._consumer.poll_batch(0.05, _MAX_BATCH)
-        if not messages:
-            self.status.lag_s = 0.0 if not self._held else self.status.lag_s
-            return messages
-        self._measure_lag(messages)
-        while self.status.lag_s > _BACKLOG_S and len(messages) < _MAX_HELD:
-            more = self._consumer.poll_batch(0.02, _MAX_BATCH)
-            if not more:
-                break
-            messages += more
-            self._measure_lag(more)
-        return messages
+    def _measure_lag(self, messages: list[Message], standing: Mapping[str, Standing]) -> None:
+        """Take the age of each topic's newest message, where there is or may be more behind it."""
+        now_unix_ns = gps_ns_to_unix_ns(self._clock.now_ns())
+        read = {m.topic for m in messages}
+        for m in messages:
+            self._stamps[m.topic] = max(m.timestamp_ns, self._stamps.get(m.topic, 0))
+        for topic, stamp_ns in self._stamps.items():
+            known = standing.get(topic, Standing())
+            is_done = topic not in read and known.at_end and known.answered_ago_s <= _FRESH_S
+            self.status.lag_by_topic[topic] = 0.0 if is_done else max(0.0, (now_unix_ns - stamp_ns) / NS_PER_S)
+        self.status.lag_s = max(self.status.lag_by_topic.values(), default=0.0)
 
-    def _measure_lag(self, messages: list[Message]) -> None:
-        """The lag is the age of the newest message read: what is still to come is at least as young."""
-        newest_unix_ns = max(m.timestamp_ns for m in messages)
-        self.status.lag_s = max(0.0, (gps_ns_to_unix_ns(self._clock.now_ns()) - newest_unix_ns) / NS_PER_S)
-
-    def _lags_for_good(self) -> bool:
-        """A backlog is caught up with at many times real time; one that stays is a search that is too slow."""
+    def _take(self, message: Message) -> None:
+        """Decode a message, check its blocks' time, and hold them for the merge."""
         now_ns = self._clock.now_ns()
-        if self.status.lag_s <= self._max_lag_s:
-            self._lags_since_ns = None
-            return False
-        if self._lags_since_ns is None:
-            self._lags_since_ns = now_ns
-            log.warning("lagging", lag_s=round(self.status.lag_s, 3), max_lag_s=self._max_lag_s)
-        return now_ns - self._lags_since_ns >= self._catch_up_ns
+        found = [block for block in self._decode(message) if self._is_plausible(block, message, now_ns)]
+        reading = self._offsets.read(message, len(found))
+        lagged = gps_ns_to_unix_ns(now_ns) - message.timestamp_ns > BACKLOG_NS
+        for block in found:
+            self._merge.add(block, reading, now_ns, lagged)
 
-    def _skip(self) -> None:
-        self._consumer.seek_to_end()
-        self.status.skips += 1
-        self.status.skipped_s += self.status.lag_s
-        log.warning(
-            "skipped_to_now", lag_s=round(self.status.lag_s, 3), max_lag_s=self._max_lag_s,
-            remedy="the search was too slow: give it cores, longer blocks, or raise daemon.catch_up_s",
-        )  # fmt: skip
-        self.status.lag_s = 0.0
-        self._held.clear()
-        self._searched.clear()
-
-    def _decode(self, message: Message) -> list[_Held]:
+    def _decode(self, message: Message) -> list[Block]:
         detector = self._strain.get(message.topic)
         value = message.value or b""
         try:
             if detector is not None:
-                found: list[Block] = list(self._codec.decode(value, detector=detector))
-            else:
-                found = [decode_witness(self._registry.unframe("witness", value) if self._registry else value)]
-        except DataError as error:
+                return list(self._codec.decode(value, detector=detector))
+            return [decode_witness(self._registry.unframe("witness", value) if self._registry else value)]
+        except (DataError, TransportError) as error:  # the latter: a registry that is away cannot say what this is
             self.status.refused[message.topic] = self.status.refused.get(message.topic, 0) + 1
-            log.warning(
-                "block_refused", topic=message.topic, partition=message.partition, offset=message.offset,
-                error=str(error),
-            )  # fmt: skip
+            self._tell(message, type(error).__name__, str(error))
             return []
-        for block in found:
-            if isinstance(block, StrainBlock):
-                self.status.blocks[block.detector] = self.status.blocks.get(block.detector, 0) + 1
-                newest = self.status.newest_ns.get(block.detector, 0)
-                self.status.newest_ns[block.detector] = max(newest, block.end_ns)
-        return [_Held(block, message) for block in found]
 
-    def _releasable(self) -> list[_Held]:
-        """Return what may go: everything when live; in a backlog, what every detector has reached."""
-        if not self._held:
-            self._held_since_ns = None
-            return []
-        self._held.sort(key=lambda h: (h.block.end_ns, h.block.detector))
-        if self.status.lag_s <= _BACKLOG_S or self._patience_is_over():
-            released, self._held = self._held, []
-        else:
-            newest = dict.fromkeys(self._detectors, 0)
-            for held in self._held:
-                newest[held.block.detector] = held.block.end_ns
-            limit = min(newest.values())
-            released = [h for h in self._held if h.block.end_ns <= limit]
-            self._held = [h for h in self._held if h.block.end_ns > limit]
-        if released:
-            self._held_since_ns = None
-        return released
+    def _is_plausible(self, block: Block, message: Message, now_ns: int) -> bool:
+        objection = self._check.objection(block, now_ns)
+        self.status.clock_behind_s = self._check.clock_behind_s
+        if objection is None:
+            return True
+        key = (block.detector, objection)
+        self.status.refused_blocks[key] = self.status.refused_blocks.get(key, 0) + 1
+        ahead_s = (block.end_ns - now_ns) / NS_PER_S
+        self._tell(message, objection, f"block of {block.detector} ends {ahead_s:.3f} s after now: see to its clock")
+        return False
 
-    def _patience_is_over(self) -> bool:
-        """A detector that sends nothing must not hold a backlog for ever."""
-        now_ns = self._clock.now_ns()
-        if self._held_since_ns is None:
-            self._held_since_ns = now_ns
-        return now_ns - self._held_since_ns > _PATIENCE_NS or len(self._held) >= _MAX_HELD
+    def _tell(self, message: Message, what: str, error: str) -> None:
+        """Log what was refused, once a minute for each topic and kind: a wrong clock refuses sixteen a second."""
+        now_ns, key = self._clock.now_ns(), (message.topic, what)
+        if now_ns - self._told_ns.get(key, -_TOLD_EVERY_NS) < _TOLD_EVERY_NS:
+            return
+        self._told_ns[key] = now_ns
+        log.warning(
+            "block_refused", topic=message.topic, partition=message.partition, offset=message.offset, error=error,
+            told="once a minute; tocsin_blocks_total counts them",
+        )  # fmt: skip
 
-    def _done(self, held: _Held) -> None:
-        """Store offsets of what lies far enough behind what was searched."""
-        if isinstance(held.block, StrainBlock):
-            self.status.latencies_s.append((self._clock.now_ns() - held.block.end_ns) / NS_PER_S)
-        self._searched.append(held)
-        while self._searched and self._searched[0].block.end_ns <= held.block.end_ns - REPLAYED_NS:
-            self._consumer.store(self._searched.popleft().message)
+    def _done(self, batch: list[Held]) -> None:
+        """Count what was searched, and store offsets of what lies far enough behind it."""
+        now_ns, status = self._clock.now_ns(), self.status
+        for held in batch:
+            held.reading.hand_on(held.end_ns, now_ns)
+            if isinstance(held.block, StrainBlock):
+                detector = held.block.detector
+                status.latencies_s.append((now_ns - held.end_ns) / NS_PER_S)
+                status.blocks[detector] = status.blocks.get(detector, 0) + 1
+                status.newest_ns[detector] = max(held.end_ns, status.newest_ns.get(detector, 0))
+        for message in self._offsets.done(self._merge.released_ns, now_ns):
+            self._consumer.store(message)
+
+    def _skip(self) -> None:
+        self._consumer.seek_to_end()
+        self.status.skips += 1
+        self.status.skipped_s += self._slowness.behind_s
+        log.warning(
+            "skipped_to_now", lag_s=round(self._slowness.behind_s, 3),
+            remedy="the search was too slow: give it cores, longer blocks, or raise daemon.catch_up_s",
+        )  # fmt: skip
+        self.status.lag_s = 0.0
+        self._stamps.clear()
+        self.status.lag_by_topic.clear()
+        self._merge.clear()
+        self._offsets.clear()
+        self._slowness.reset()
+
+
+class _Slowness:
+    """Tell a search that is too slow from one that catches up: its lag stays.
+
+    A backlog is caught up with at many times real time, and waiting for a broker is no slowness.
+    """
+
+    def __init__(self, max_lag_s: float, catch_up_ns: int) -> None:
+        self._max_lag_s = max_lag_s
+        self._catch_up_ns = catch_up_ns
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._since_ns: int | None = None
+        self._last_ns = 0
+        self.behind_s = 0.0
+
+    def is_for_good(self, released: list[Held], broker_away: bool, now_ns: int) -> bool:
+        """Return whether what went on has been too old for too long."""
+        if broker_away or now_ns - self._last_ns > _IDLE_NS:
+            self._since_ns = None
+        if not released:
+            return False
+        self._last_ns = now_ns
+        self.behind_s = (gps_ns_to_unix_ns(now_ns) - released[-1].reading.message.timestamp_ns) / NS_PER_S
+        if self.behind_s <= self._max_lag_s:
+            self._since_ns = None
+            return False
+        if self._since_ns is None:
+            self._since_ns = now_ns
+            log.warning("lagging", lag_s=round(self.behind_s, 3), max_lag_s=self._max_lag_s)
+        return now_ns - self._since_ns >= self._catch_up_ns

@@ -139,7 +139,10 @@ class AlignSettings(_Section):
     """How long to wait for whom."""
 
     lateness_s: float = Field(
-        0.25, ge=0, le=10, description="How much later than another detector's a block may come and still be used."
+        0.25, ge=0, le=10, description="How much later than another detector's any block may come and still be used."
+    )
+    max_lateness_s: float = Field(
+        1.0, ge=0, le=10, description="A detector that is always late is waited for as it needs, at most this long."
     )
     absent_after_s: float = Field(2.0, gt=0, description="After this much silence a detector is no longer waited for.")
     max_hops: int = Field(16, ge=1, le=1024, description="Longest segment handed on at once, in hops of 1/16 s.")
@@ -229,6 +232,12 @@ class DaemonSettings(_Section):
     state_dir: Path = Field(Path("state"), description="Folder of checkpoints.")
     checkpoint_s: float = Field(60.0, gt=0, description="How often the state is written.")
     max_lag_s: float = Field(8.0, gt=0, description="Further behind than this, the daemon is said to lag.")
+    max_ahead_s: float = Field(
+        0.25, ge=0, le=60, description="Strain that ends further in the future is refused: its clock is wrong."
+    )
+    broker_wait_s: float = Field(
+        20.0, ge=0, le=600, description="Longest time that blocks wait for those of a topic whose broker is away."
+    )
     catch_up_s: float = Field(
         20.0, ge=0, description="A lag that lasts this long is ended: skip to now, and say what was skipped."
     )

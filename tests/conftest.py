@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import structlog
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -23,6 +24,13 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 # To hunt for new failures: HYPOTHESIS_PROFILE=explore pytest tests/property
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def _plain_log() -> Iterator[None]:
+    """A command that a test ran has set the log to a stream that ends with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

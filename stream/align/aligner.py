@@ -3,8 +3,9 @@
 Every rule uses data time: the *watermark* is the newest end of any detector's strain. So replay and live agree,
 and a test needs no clock. A hop leaves when each awaited detector either has it (valid, or known to be bad) or is
 overdue: the watermark is past the hop's end by more than the lateness and that detector's own longest recent
-block. Duplicates change nothing; what comes out of order before that is repaired; what comes after is counted,
-named ``late`` and dropped.
+block. The lateness is ``lateness_s``, or what the detector has usually needed lately where that is more, up to
+``max_lateness_s``; one that usually needs still more is not worth waiting for. Duplicates change nothing; what comes
+out of order before that is repaired; what comes after is counted, named ``late`` and dropped.
 
 * A detector that was not heard in time while the others delivered ``absent_after_s`` of data (and its longest block)
   is *absent*: nobody waits for it. It is present again with its first block within reach of the watermark, that is
@@ -22,6 +23,7 @@ would make the other late. Merging is the source's part.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from stream.align.jump import JUMP_HOPS, HeldBlock, JumpGuard
@@ -39,6 +41,8 @@ SKIP_TAIL_HOPS = 2 * HOPS_PER_S
 
 DEFAULT_RATE_HZ = 4096
 _MAX_LATE_NOTES = 256
+_EPOCH_HOPS = 30 * 86_400 * HOPS_PER_S
+"""A timeline that moves further than this is another epoch: nobody missed the time between."""
 
 
 def _hops(seconds: float) -> int:
@@ -59,6 +63,7 @@ class Aligner:
 
     def __init__(self, settings: AlignSettings, strain: StrainSettings) -> None:
         self._lateness = _hops(settings.lateness_s)
+        self._max_lateness = _hops(settings.max_lateness_s)
         self._absent_after = _hops(settings.absent_after_s)
         self._max_hops = settings.max_hops
         self._use_witnesses = strain.witnesses
@@ -82,21 +87,33 @@ class Aligner:
         arrival_ns : int, optional
             When it arrived (GPS), for the latency ledger.
         """
+        return self._take(block, arrival_ns) + self._release()
+
+    def push_all(self, blocks: Sequence[StrainBlock | WitnessBlock]) -> list[AlignedSpan]:
+        """Take blocks that came together, at most a few seconds of data; return what can leave now, oldest first."""
+        spans = []
+        for block in blocks:
+            spans += self._take(block, None)
+        return spans + self._release()
+
+    def _take(self, block: StrainBlock | WitnessBlock, arrival_ns: int | None) -> list[AlignedSpan]:
+        """Put a block in its place; what leaves here already is what a jump of the timeline lets go."""
         lane = self._lanes.get(block.detector)
         if lane is None:
             self._unknown += 1
             return []
         if isinstance(block, WitnessBlock):
-            return self._push_witness(lane, block)
+            self._take_witness(lane, block)
+            return []
         lane.counters.blocks += 1
         if not block_is_sound(block):
             lane.counters.refused["malformed"] += 1
             return []
         if self._next is not None and block.gps_ns // HOP_NS > self._watermark + JUMP_HOPS:
-            return self._push_suspicious(block, arrival_ns)
+            return self._take_suspicious(block, arrival_ns)
         self._send_away(self._guard.release())
         self._accept(lane, block, arrival_ns)
-        return self._release()
+        return []
 
     def flush(self) -> list[AlignedSpan]:
         """Release everything held, at the end of a stream; what did not come is marked."""
@@ -116,16 +133,15 @@ class Aligner:
             unknown_detector_blocks=self._unknown,
         )
 
-    def _push_witness(self, lane: Lane, block: WitnessBlock) -> list[AlignedSpan]:
+    def _take_witness(self, lane: Lane, block: WitnessBlock) -> None:
         if not self._use_witnesses or self._next is None:
-            return []
+            return
         if not witness_block_is_sound(block) or block.end_ns // HOP_NS > self._next + RING_HOPS:
             lane.counters.refused["malformed witness"] += 1
-            return []
+            return
         lane.write_witness(block, self._next)
-        return self._release()
 
-    def _push_suspicious(self, block: StrainBlock, arrival_ns: int | None) -> list[AlignedSpan]:
+    def _take_suspicious(self, block: StrainBlock, arrival_ns: int | None) -> list[AlignedSpan]:
         self._send_away(self._guard.hold(block, arrival_ns))
         present = [name for name, lane in self._lanes.items() if self._present(lane) and lane.newest is not None]
         if not self._guard.believed(present, lambda name: self._wait(self._lanes[name])):
@@ -151,6 +167,8 @@ class Aligner:
         step = max(0, end - self._watermark)
         self._watermark += step
         self._data_hops += min(step, end - start)
+        if lane.newest is None or end > lane.newest:
+            lane.note_delay(self._watermark - end)
         late_start, late_stop = lane.write(block, self._next, arrival_ns)
         if late_stop > late_start:
             self._note_late(lane.detector, late_start, late_stop)
@@ -168,15 +186,26 @@ class Aligner:
         self._next = start
 
     def _note_late(self, detector: str, start: int, stop: int) -> None:
-        if len(self._late) < _MAX_LATE_NOTES:
-            self._late.append(Masked(detector, start * HOP_NS, stop * HOP_NS, LATE))
+        """Note a stretch, joined to the detector's last one where they touch; nothing goes uncounted."""
+        for k in range(len(self._late) - 1, -1, -1):
+            last = self._late[k]
+            if last.detector == detector:
+                touches = last.end_ns == start * HOP_NS
+                if touches or len(self._late) >= _MAX_LATE_NOTES:  # so many notes: right in sum, if not in place
+                    length_ns = (stop - start) * HOP_NS
+                    self._late[k] = replace(last, end_ns=last.end_ns + length_ns)
+                    return
+                break
+        self._late.append(Masked(detector, start * HOP_NS, stop * HOP_NS, LATE))
 
     def _longest(self, lane: Lane) -> int:
         return lane.longest_block or max(other.longest_block for other in self._lanes.values())
 
     def _wait(self, lane: Lane) -> int:
         """Hops by which the watermark may pass a hop's end before this detector is overdue."""
-        grace = self._absent_after if lane.heard_at is None else self._lateness
+        usual = lane.usual_delay + 1
+        lateness = max(self._lateness, usual) if usual <= self._max_lateness else self._lateness
+        grace = self._absent_after if lane.heard_at is None else lateness
         return min(grace + self._longest(lane), MAX_WAIT_HOPS)
 
     def _present(self, lane: Lane) -> bool:
@@ -253,12 +282,12 @@ class Aligner:
         tail_end = min(hop, self._watermark + SKIP_TAIL_HOPS)
         spans = self._emit(tail_end)
         skipped = tuple(Masked(name, tail_end * HOP_NS, hop * HOP_NS, SKIPPED) for name in self._lanes)
-        if spans and hop > tail_end:
+        if spans and 0 < hop - tail_end <= _EPOCH_HOPS:
             spans[-1] = replace(spans[-1], masked=spans[-1].masked + skipped)
         for lane in self._lanes.values():
             lane.forget()
         self._skips += 1
-        self._skipped_hops += hop - tail_end
+        self._skipped_hops += hop - tail_end if hop - tail_end <= _EPOCH_HOPS else 0
         self._next = self._watermark = self._floor = hop
         self._started = False
         return spans

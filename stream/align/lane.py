@@ -82,6 +82,8 @@ class Lane:
         self._required = np.uint32(required_dq_bits)
         self.longest_block = 0  # of its recent blocks, in hops
         self._lengths: deque[int] = deque(maxlen=_RECENT_BLOCKS)
+        self.usual_delay = 0  # hops by which nine in ten of its recent blocks ended behind the watermark, at most
+        self._delays: deque[int] = deque(maxlen=_RECENT_BLOCKS)
         self._sequence: int | None = None
         self._other_rate = (0, 0, 0)  # rate, end of its last block, hops without a break
         # Which released hops had data, so that a late copy of one is a duplicate and no loss.
@@ -90,6 +92,11 @@ class Lane:
         self.witness_newest: int | None = None
         self.longest_witness_block = 0
         self._witness_lengths: deque[int] = deque(maxlen=_RECENT_BLOCKS)
+
+    def note_delay(self, hops: int) -> None:
+        """Note by how much a block, newer than any before it, ended behind the watermark when it came."""
+        self._delays.append(hops)
+        self.usual_delay = sorted(self._delays)[len(self._delays) * 9 // 10 - (len(self._delays) % 10 == 0)]
 
     def write(self, block: StrainBlock, next_hop: int, arrival_ns: int | None) -> tuple[int, int]:
         """Take a sound block: what is not released yet into the ring.

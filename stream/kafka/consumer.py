@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, TopicParti
 from stream.errors import TransportError
 from stream.kafka import config
 from stream.kafka.deadline import Deadline
+from stream.kafka.standing import INTERVAL_MS, LeaderWatch, Standing
 from stream.kafka.watch import BrokerWatch
 from stream.settings import KafkaSettings
 
@@ -65,7 +66,11 @@ class Consumer:
         self._watch = BrokerWatch("consumer")
         if start != "committed" and group_id is None:
             group_id = f"{settings.group_id}-{uuid.uuid4().hex[:12]}"
-        self._consumer = confluent_kafka.Consumer(config.consumer(settings, group_id) | {"error_cb": self._watch})
+        self._leaders = LeaderWatch()
+        self._consumer = confluent_kafka.Consumer(
+            config.consumer(settings, group_id)
+            | {"error_cb": self._watch, "stats_cb": self._leaders, "statistics.interval.ms": INTERVAL_MS}
+        )
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def __enter__(self) -> Consumer:
@@ -85,6 +90,10 @@ class Consumer:
     def assigned(self) -> list[tuple[str, int]]:
         """Partitions that this consumer reads; kept here, for asking librdkafka may wait for a broker."""
         return sorted(self._assigned)
+
+    def standing(self) -> dict[str, Standing]:
+        """Return how each topic that has been read stands, as of the last poll."""
+        return self._leaders.standing()
 
     def poll_batch(self, timeout_s: float, max_messages: int = 500) -> list[Message]:
         """Return what is there: at once when something is, after ``timeout_s`` with nothing otherwise.

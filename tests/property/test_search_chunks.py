@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.report import Report
-from pipelines.search import Block, compose, search
+from pipelines.search import Block, compose, one_by_one, search
 from stream.records import DataQuality, StrainBlock
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
@@ -53,7 +53,7 @@ def found(lengths: dict[str, int], gap: tuple[int, int]) -> Report:
     blocks = [b for d in DETECTORS for b in blocks_of(d, lengths[d], gap if d == "L1" else (0, 0))]
     blocks.sort(key=lambda b: (b.end_ns, b.detector))
     report = Report(detectors=DETECTORS)
-    search(blocks, compose(Settings()), report)
+    search(one_by_one(blocks), compose(Settings()), report)
     return report
 
 

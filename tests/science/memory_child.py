@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.replay import with_detectors
 from pipelines.report import Report
-from pipelines.search import Block, compose, search
+from pipelines.search import Block, compose, one_by_one, search
 from stream.configuration import load_settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import NS_PER_S
@@ -38,7 +38,7 @@ def main() -> None:
 
     stages, report = compose(settings), Report(detectors=("H1", "L1"))
     blocks: list[Block] = source()  # type: ignore[assignment]
-    search(blocks, stages, report)
+    search(one_by_one(blocks), stages, report)
     readings.append(round(resident_mb(), 1))
     live_s = sum(counts.duration_s for counts in stages.slides.counts.values())
     print(json.dumps({"resident_mb": readings, "candidates": len(report.candidates), "live_background_s": live_s}))

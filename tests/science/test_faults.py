@@ -19,6 +19,7 @@ from stream.codec import strain_codec
 from stream.codec.avro import encode_heartbeat, encode_strain
 from stream.errors import ConfigurationError
 from stream.kafka.consumer import Message
+from stream.kafka.standing import Standing
 from stream.records import Heartbeat, StrainBlock
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
@@ -65,6 +66,9 @@ class FakeConsumer:
             unix_ns = gps_ns_to_unix_ns(sent.arrival_ns)
             out.append(Message(f"strain.{sent.detector}", 0, len(out), None, sent.value, (), unix_ns))
         return out
+
+    def standing(self) -> dict[str, Standing]:
+        return {f"strain.{d}": Standing(0.0, 60.0, at_end=True) for d in ("H1", "L1")}
 
     def store(self, message: Message) -> None:
         self.stored.append(message)

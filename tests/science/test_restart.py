@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from pipelines import checkpoint
 from pipelines.report import Report
-from pipelines.search import Block, Stages, compose, search
+from pipelines.search import Block, Stages, compose, one_by_one, search
 from stream.configuration import load_settings
 from stream.detect import Ranked
 from stream.records import WhitenedSegment, WitnessBlock
@@ -47,7 +47,7 @@ def whiten(stages: Stages, given: list[Block]) -> tuple[Float32Array, BoolArray]
         seen.extend(whitened)
 
     stages.tap = tap
-    search(given, stages, Report())
+    search(one_by_one(given), stages, Report())
     samples = np.concatenate([w.samples for w in seen])
     return samples.reshape(-1, 128), np.concatenate([w.valid for w in seen])
 

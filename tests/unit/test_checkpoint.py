@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from pipelines import checkpoint
 from pipelines.report import Report
-from pipelines.search import Stages, compose, search
+from pipelines.search import Stages, compose, one_by_one, search
 from stream.condition.psd import PsdState
 from stream.records import StrainBlock
 from stream.settings import Settings
@@ -32,7 +32,7 @@ def noise(seconds: int) -> Iterator[StrainBlock]:
 @pytest.fixture(scope="module")
 def run_for_a_while() -> Stages:
     stages = compose(Settings())
-    search(noise(16), stages, Report())
+    search(one_by_one(noise(16)), stages, Report())
     return stages
 
 

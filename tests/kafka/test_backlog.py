@@ -1,0 +1,136 @@
+"""A daemon that was away hears all of what it missed: a merger every 6 s in a backlog of 170 s, with both detectors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipelines import daemon
+from pipelines.daemon import Hooks
+from pipelines.feed import send
+from pipelines.observe import Observer
+from pipelines.search import Block
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.producer import Producer
+from stream.kafka.topics import required_topics
+from stream.records import Candidate, StrainBlock
+from stream.settings import Settings
+from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
+from stream.simulate.waveforms import BinaryParameters
+from stream.timebase import NS_PER_S, SystemClock
+
+HEARD_S, AWAY_S, EVERY_S = 14, 170, 6
+
+
+def network(start_ns: int) -> tuple[SyntheticNetwork, list[int]]:
+    """Return detectors with a loud merger every six seconds of the time away, and when they are."""
+    synthetic = SyntheticNetwork(NetworkConfig(seed=11, witnesses=False))
+    first_ns = start_ns + (HEARD_S + 3) * NS_PER_S + 300_000_000
+    mergers = [first_ns + k * EVERY_S * NS_PER_S for k in range((AWAY_S - 6) // EVERY_S + 1)]
+    for at_ns in mergers:
+        binary = BinaryParameters(36.0, 29.0, ra_rad=1.0, dec_rad=0.7, geocent_ns=at_ns)
+        synthetic.inject(Injection(binary, network_snr=25.0))
+    return synthetic, mergers
+
+
+def in_half(block: Block) -> Block:
+    """Send float32, as sites may: the embedded broker keeps 5 MiB a partition."""
+    return replace(block, samples=block.samples.astype(np.float32)) if isinstance(block, StrainBlock) else block
+
+
+class Run:
+    """A daemon in a thread, until told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.found: list[Candidate] = []
+        self.times: list[float] = []
+        self.stop, self.started = threading.Event(), threading.Event()
+        self.observer: Observer | None = None
+        hooks = Hooks(started=self._started, candidate=self._candidate)
+        self.thread = threading.Thread(
+            target=daemon.run, args=(settings,), kwargs={"stop": self.stop, "hooks": hooks}, daemon=True
+        )
+        self.thread.start()
+
+    def _started(self, observer: Observer, port: int) -> None:
+        self.observer = observer
+        self.started.set()
+
+    def _candidate(self, candidate: Candidate) -> None:
+        self.times.append(time.monotonic())
+        self.found.append(candidate)
+
+    def wait_until_attended(self) -> None:
+        """Wait until both topics are read: what is sent from then on is heard."""
+        assert self.started.wait(60)
+        deadline = time.monotonic() + 60
+        while self.observer is None or len(self.observer.consumer.standing()) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def wait_until_read(self, end_ns: int, timeout_s: float = 60.0) -> None:
+        """Wait until the search has had both detectors' data up to a time."""
+        assert self.started.wait(60)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            newest = self.observer.status.newest_ns if self.observer else {}
+            if len(newest) == 2 and min(newest.values()) >= end_ns:
+                return
+            assert time.monotonic() < deadline, f"read up to {newest}, not {end_ns}"
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+
+
+def test_every_merger_of_a_backlog_is_found_with_both_detectors(tmp_path: Path) -> None:
+    """All of one detector's backlog lies on its topic before the other's first block is sent."""
+    with EmbeddedBroker() as broker:
+        settings = Settings.model_validate(
+            {
+                "kafka": {"bootstrap_servers": broker.bootstrap_servers},
+                "publish": {"outbox": tmp_path / "outbox", "transactions": False},
+                "daemon": {"state_dir": tmp_path / "state", "http_port": 0, "broker_wait_s": 60.0},
+            }
+        )
+        for topic in required_topics(settings):
+            broker.create_topic(topic.name)
+        now_ns = SystemClock().now_ns()
+        start_ns = (now_ns // NS_PER_S - HEARD_S - AWAY_S - 2) * NS_PER_S
+        synthetic, mergers = network(start_ns)
+        blocks = [in_half(b) for b in synthetic.blocks(start_ns, start_ns + (HEARD_S + AWAY_S) * NS_PER_S, 1)]
+        heard_ns = start_ns + HEARD_S * NS_PER_S
+        producer = Producer(settings.kafka)
+
+        first = Run(settings)
+        first.wait_until_attended()
+        for block in blocks:
+            if block.end_ns <= heard_ns:
+                send(block, producer, settings.topics, block.end_ns)
+        producer.flush()
+        first.wait_until_read(heard_ns)
+        time.sleep(3.0)  # offsets are committed every two seconds
+        first.end()
+        assert first.found == []
+
+        for detector in ("H1", "L1"):
+            for block in blocks:
+                if block.end_ns > heard_ns and block.detector == detector:
+                    send(block, producer, settings.topics, block.end_ns)
+            producer.flush()
+        producer.close()
+        second = Run(settings)
+        second.wait_until_read(blocks[-1].end_ns)
+        second.end()
+
+    assert [round((c.gps_ns - at) / 5e7) for c, at in zip(second.found, mergers, strict=True)] == [0] * len(mergers)
+    assert {c.peak.detectors for c in second.found} == {("H1", "L1")}
+    took_s = second.times[-1] - second.times[0]
+    span_s = (mergers[-1] - mergers[0]) / NS_PER_S
+    print(f"{len(mergers)} mergers in {span_s:.0f} s of backlog, searched in {took_s:.2f} s: {span_s / took_s:.0f} x")

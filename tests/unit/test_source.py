@@ -1,0 +1,229 @@
+"""The source between Kafka and the search: backlogs merged, brokers that are away, clocks that are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipelines.search import Block
+from pipelines.source import KafkaBlocks
+from stream.codec import strain_codec
+from stream.codec.avro import encode_strain
+from stream.kafka.consumer import Message
+from stream.kafka.standing import Standing
+from stream.records import DataQuality, StrainBlock
+from stream.settings import Settings
+from stream.timebase import HOP_NS, NS_PER_S, gps_ns_to_unix_ns
+
+T0_NS = 1_400_000_000 * NS_PER_S
+TURN_NS = 50_000_000
+ANSWERS = Standing(0.0, 60.0, at_end=True)
+
+
+def block(detector: str, hop: int, shift_ns: int = 0) -> StrainBlock:
+    samples = np.zeros(256, dtype=np.float32)
+    quality = np.full(1, DataQuality.all_good(), dtype=np.uint32)
+    return StrainBlock(detector, f"{detector}:X", T0_NS + hop * HOP_NS + shift_ns, 4096, samples, quality, hop)
+
+
+@dataclass
+class Broker:
+    """Plays a broker and a clock: each poll takes 50 ms and returns what the script has for that turn."""
+
+    script: dict[int, list[Message]] = field(default_factory=dict)
+    now: int = T0_NS
+    turn: int = 0
+    stored: list[tuple[str, int]] = field(default_factory=list)
+    skips: int = 0
+    standings: Callable[[int, str], Standing | None] = lambda turn, topic: ANSWERS
+    offsets: dict[str, int] = field(default_factory=dict)
+
+    def now_ns(self) -> int:
+        return self.now
+
+    def send(self, turn: int, sent: StrainBlock, age_ns: int = 0) -> None:
+        """Have a block read at a turn, with a time stamp ``age_ns`` older than that."""
+        topic = f"strain.{sent.detector}"
+        offset = self.offsets[topic] = self.offsets.get(topic, -1) + 1
+        stamp_ns = gps_ns_to_unix_ns(T0_NS + (turn + 1) * TURN_NS - age_ns)
+        message = Message(topic, 0, offset, None, encode_strain(sent), (), stamp_ns)
+        self.script.setdefault(turn, []).append(message)
+
+    def poll_batch(self, timeout_s: float, max_messages: int) -> list[Message]:
+        self.now += TURN_NS
+        found = self.script.get(self.turn, [])
+        self.turn += 1
+        return found
+
+    def standing(self) -> dict[str, Standing]:
+        known = {f"strain.{d}": self.standings(self.turn, f"strain.{d}") for d in ("H1", "L1", "V1")}
+        return {topic: standing for topic, standing in known.items() if standing is not None}
+
+    def store(self, message: Message) -> None:
+        self.stored.append((message.topic, message.offset))
+
+    def seek_to_end(self) -> None:
+        self.skips += 1
+
+
+def listen(broker: Broker, turns: int, detectors: tuple[str, ...] = ("H1", "L1")) -> tuple[KafkaBlocks, list[Block]]:
+    """Run a source for some turns; return it and the blocks in the order in which they went on."""
+    settings = Settings(strain={"detectors": detectors})  # type: ignore[arg-type]
+    source = KafkaBlocks(broker, strain_codec(settings.strain), settings, broker, lambda: broker.turn >= turns)
+    return source, [b for batch in source for b in batch]
+
+
+def order(blocks: list[Block]) -> list[tuple[str, int]]:
+    return [(b.detector, (b.gps_ns - T0_NS) // HOP_NS) for b in blocks]
+
+
+def merged(hops: range) -> list[tuple[str, int]]:
+    return [(detector, hop) for hop in hops for detector in ("H1", "L1")]
+
+
+def test_a_backlog_read_topic_after_topic_is_merged_by_data_time() -> None:
+    """All of H1's 14 s are read before the first block of L1, with empty polls between."""
+    broker = Broker()
+    for hop in range(-224, 0):
+        broker.send(0, block("H1", hop), age_ns=-hop * HOP_NS)
+        broker.send(20, block("L1", hop), age_ns=-hop * HOP_NS)
+    _, blocks = listen(broker, 30)
+    assert sorted(order(blocks), key=lambda o: (o[1], o[0])) == merged(range(-224, 0))
+    assert all(abs(a[1] - b[1]) <= 1 for a, b in zip(order(blocks), order(blocks)[1:], strict=False))
+
+
+def test_a_backlog_waits_for_a_silent_detector_three_seconds_and_no_longer() -> None:
+    broker = Broker()
+    for hop in range(-224, 0):
+        broker.send(0, block("H1", hop), age_ns=-hop * HOP_NS)
+    source, blocks = listen(broker, 58)
+    assert blocks == []
+    assert source.status.waiting_for == ("strain.L1",)
+    broker.turn, broker.now = 0, T0_NS
+    _, blocks = listen(broker, 64)
+    assert len(blocks) == 224
+
+
+def test_live_a_silent_detector_holds_nobody() -> None:
+    broker = Broker()
+    for hop in range(32):
+        broker.send(round((hop + 1) * 1.25), block("H1", hop))
+    _, blocks = listen(broker, 42)
+    assert len(blocks) == 32
+
+
+def test_a_detector_that_never_sent_is_not_awaited_once_the_others_have_gone_on() -> None:
+    """V1's leader has never answered; after its wait at the start it holds nobody."""
+    broker = Broker(standings=lambda turn, topic: None if topic == "strain.V1" else ANSWERS)
+    for hop in range(-40, 0):
+        for detector in ("H1", "L1"):
+            broker.send(0, block(detector, hop))
+    for turn in (500, 501, 502):
+        for detector in ("H1", "L1"):
+            broker.send(turn, block(detector, turn - 140))
+    _, blocks = listen(broker, 503, ("H1", "L1", "V1"))
+    assert len(blocks) == 86
+
+
+def test_blocks_wait_for_the_failover_of_another_detectors_broker() -> None:
+    """L1's leader is away from turn 20 to 160 (7 s); its blocks of that time come late and are still merged."""
+
+    def standings(turn: int, topic: str) -> Standing:
+        if topic == "strain.H1" or turn <= 20:
+            return ANSWERS
+        return Standing((turn - 20) / 20, 60.0, True) if turn < 160 else Standing(0.0, (turn - 160) / 20, True)
+
+    broker = Broker(standings=standings)
+    for k in range(200):
+        hop, turn = k - 1, round(k * 1.25)
+        broker.send(turn, block("H1", hop))
+        arrives = turn if turn < 20 else max(turn, 180)
+        broker.send(arrives, block("L1", hop), age_ns=(arrives - turn) * TURN_NS)
+    _, blocks = listen(broker, 252)
+    assert sorted(order(blocks), key=lambda o: (o[1], o[0])) == merged(range(-1, 199))
+    behind, worst = {"H1": -2, "L1": -2}, 0
+    for detector, hop in order(blocks):
+        behind[detector] = hop
+        worst = max(worst, behind["H1"] - behind["L1"])
+    assert worst <= 4  # what the aligner's lateness bears
+
+
+def test_a_broker_that_stays_away_is_not_awaited_longer_than_the_setting() -> None:
+    broker = Broker(standings=lambda turn, topic: ANSWERS if topic == "strain.H1" else None)
+    broker.send(0, block("H1", -1))
+    assert listen(broker, 399)[1] == []
+    broker.turn, broker.now = 0, T0_NS
+    assert len(listen(broker, 402)[1]) == 1
+
+
+def test_a_block_from_the_future_is_refused_counted_and_named_and_holds_back_no_offset() -> None:
+    broker = Broker()
+    for hop in range(160):
+        turn = round((hop + 1) * 1.25)
+        broker.send(turn, block("L1", hop))
+        if hop == 40:
+            broker.send(turn, block("H1", hop, shift_ns=3600 * NS_PER_S))
+        broker.send(turn, block("H1", hop))
+    source, blocks = listen(broker, 210)
+    assert len(blocks) == 320
+    assert source.status.refused_blocks == {("H1", "ahead of the clock"): 1}
+    assert source.status.newest_ns["H1"] == T0_NS + 160 * HOP_NS
+    assert max(offset for topic, offset in broker.stored if topic == "strain.H1") >= 90
+
+
+def test_a_fast_clock_silences_its_own_site_and_no_other() -> None:
+    broker = Broker()
+    for hop in range(32):
+        turn = round((hop + 1) * 1.25)
+        broker.send(turn, block("L1", hop))
+        broker.send(turn, block("H1", hop, shift_ns=3 * NS_PER_S))
+    source, blocks = listen(broker, 42)
+    assert {detector for detector, _ in order(blocks)} == {"L1"}
+    assert source.status.refused_blocks == {("H1", "ahead of the clock"): 32}
+
+
+def test_when_all_detectors_say_the_same_future_the_machines_own_clock_is_behind() -> None:
+    broker = Broker()
+    for hop in range(32):
+        turn = round((hop + 1) * 1.25)
+        for detector in ("H1", "L1"):
+            broker.send(turn, block(detector, hop, shift_ns=5 * NS_PER_S))
+    source, blocks = listen(broker, 42)
+    assert len(blocks) >= 62
+    assert 4.5 < source.status.clock_behind_s < 5.5
+
+
+def test_a_receiver_without_a_fix_is_refused() -> None:
+    broker = Broker()
+    broker.send(0, block("H1", 0, shift_ns=-T0_NS))
+    source, blocks = listen(broker, 2)
+    assert blocks == []
+    assert source.status.refused_blocks == {("H1", "clock not set"): 1}
+
+
+def test_lag_is_that_of_the_worst_topic_with_more_to_read() -> None:
+    def standings(turn: int, topic: str) -> Standing:
+        return Standing(0.0, 60.0, at_end=topic != "strain.L1")
+
+    broker = Broker(standings=standings)
+    broker.send(0, block("H1", -1))
+    broker.send(0, block("L1", -160), age_ns=10 * NS_PER_S)
+    source, _ = listen(broker, 21)
+    assert source.status.lag_by_topic["strain.H1"] == 0.0
+    assert 10.9 < source.status.lag_by_topic["strain.L1"] < 11.1
+    assert source.status.lag_s == source.status.lag_by_topic["strain.L1"]
+
+
+def test_a_message_that_is_no_block_is_done_with() -> None:
+    broker = Broker()
+    broker.script[0] = [Message("strain.H1", 0, 0, None, b"\xff" * 40, (), gps_ns_to_unix_ns(T0_NS))]
+    broker.offsets["strain.H1"] = 0
+    for hop in range(100):
+        for detector in ("H1", "L1"):
+            broker.send(hop + 1, block(detector, hop - 100))
+    source, blocks = listen(broker, 103)
+    assert source.status.refused == {"strain.H1": 1}
+    assert len(blocks) == 200
+    assert max(offset for topic, offset in broker.stored if topic == "strain.H1") > 0
