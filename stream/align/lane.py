@@ -9,6 +9,7 @@ import numpy as np
 from stream.align.reasons import (
     ABSENT,
     EMPTY,
+    IMPLAUSIBLE,
     MISSING,
     NOT_FINITE,
     NOT_HEARD,
@@ -26,6 +27,8 @@ from stream.types import FloatArray
 
 MAX_BLOCK_HOPS = 8 * HOPS_PER_S
 MAX_RATE_HZ = 65_536
+MAX_STRAIN = 1e12
+"""Strain is far below one, and counts sent by mistake below this; from 1e30 on whitening overflows, some of it for good."""
 RATE_SWITCH_HOPS = 8 * HOPS_PER_S
 """A detector that sends another rate for this long without a break is believed."""
 
@@ -176,8 +179,9 @@ class Lane:
 
     def _codes(self, block: StrainBlock) -> Codes:
         codes = np.full(len(block.dq_mask), VALID, dtype=np.uint8)
-        finite = np.isfinite(block.samples.reshape(len(codes), -1)).all(axis=1)
-        codes[~finite] = NOT_FINITE
+        peaks = np.abs(block.samples.reshape(len(codes), -1)).max(axis=1)
+        codes[peaks >= MAX_STRAIN] = IMPLAUSIBLE
+        codes[~np.isfinite(peaks)] = NOT_FINITE
         failed = self._required & ~block.dq_mask.astype(np.uint32)
         codes[failed != 0] = (VETO + failed[failed != 0]).astype(np.uint8)
         return codes

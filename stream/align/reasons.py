@@ -23,6 +23,7 @@ RATE_CHANGED = 4
 MISSING = 5
 ABSENT = 6
 NOT_HEARD = 7
+IMPLAUSIBLE = 8
 VETO = 128
 
 _NAMES = {
@@ -32,6 +33,7 @@ _NAMES = {
     MISSING: "missing",
     ABSENT: "absent",
     NOT_HEARD: "not heard yet",
+    IMPLAUSIBLE: "implausible",
 }
 LATE = "late"
 SKIPPED = "skipped"

@@ -15,6 +15,7 @@ from stream.timebase import HOP_NS, HOPS_PER_S, samples_per_hop
 
 MAX_BLOCK_HOPS = 4 * HOPS_PER_S
 MAX_RATE_HZ = 65_536
+MAX_CHANNEL_NAME = 256
 _MAX_LONG = 2**63 - 1
 _DETECTOR = re.compile(r"[A-Z][0-9]")
 
@@ -29,6 +30,8 @@ def check_strain_block(block: StrainBlock) -> None:
     """
     what = f"strain block of {_shown(block.detector)}"
     _check_detector(block.detector)
+    if len(block.channel) > MAX_CHANNEL_NAME:
+        raise SchemaError(f"{what} has a channel name of {len(block.channel)} letters: at most {MAX_CHANNEL_NAME}")
     check_rate(block.sample_rate_hz, what)
     per_hop = samples_per_hop(block.sample_rate_hz)
     hops, rest = divmod(len(block.samples), per_hop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 import structlog
 from fastavro import parse_schema, writer
+from typer.testing import CliRunner
 
 import schemas
+from pipelines.cli import app
 from pipelines.publisher import Publisher
 from pipelines.subscribe import alerts
 from stream.codec.alert import decode_alert, encode_alert
@@ -133,3 +136,28 @@ def test_a_header_whose_name_is_no_text_ends_nobody(settings: Settings, embedded
         if len(found) == 2:
             stop.set()
     assert found == ["TS150914a", "TS240517a"]
+
+
+def test_the_command_passes_over_what_is_no_alert_and_writes_in_its_folder(
+    embedded: EmbeddedBroker, settings: Settings, tmp_path: Path
+) -> None:
+    """A line for each alert, cleaned; a file for each, in the folder; nothing else, whatever the messages say."""
+    record = decode_alert(schemas.example("alert", "1.3"))
+    evil = encode_alert(record | {"superevent_id": "../../\x1b]0;owned\x07\n", "time_created": "\x9b2J"})
+    last = encode_alert(record)
+    producer = Producer(settings.kafka)
+    for value in (b"[" * 50_000, b'{"superevent_id": []}', recursive(), b"\xff", evil, last):
+        producer.send("alerts.gw", "k", value, ())
+    producer.flush()
+    producer.close()
+    folder = tmp_path / "out" / "alerts"
+    options = ["--broker", embedded.bootstrap_servers, "--from", "earliest", "-n", "2", "--out", str(folder)]
+    done = CliRunner().invoke(app, ["subscribe", *options])
+    assert (done.exit_code, done.exception) == (0, None)
+    lines = [line for line in done.output.splitlines() if "not_an_alert" not in line and "FAR" in line]
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert len(files) == 2
+    assert files[0] == "out/alerts/TS150914a-5.avro"
+    assert re.fullmatch(r"out/alerts/alert-[0-9a-f]{16}-4\.avro", files[1])

@@ -195,6 +195,16 @@ def test_samples_that_are_not_finite_mask_their_hop_only() -> None:
     assert reasons(spans) == [("H1", 21, 22, "not finite")]
 
 
+@pytest.mark.parametrize("value", [1e12, 1e30, -1e300])
+def test_samples_that_are_no_strain_mask_their_hop_only(value: float) -> None:
+    """A value that would overflow in whitening, and leave the detector deaf for good, never gets there."""
+    blocks = both(range(0, 64, 16), 16)
+    blocks[2].samples[5 * 256 + 3] = value
+    spans = run(make(), blocks)
+    assert valid_hops(spans, "H1") == [h for h in range(64) if h != 21]
+    assert reasons(spans) == [("H1", 21, 22, "implausible")]
+
+
 def test_veto_names_the_bits_that_failed() -> None:
     """Hops whose required bits are not set are masked by name; bits that are not required do not matter."""
     blocks = both(range(0, 32, 16), 16)

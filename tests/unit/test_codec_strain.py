@@ -292,3 +292,9 @@ def test_words_of_any_rate_become_one_per_hop() -> None:
 
 def test_state_vector_must_be_good_before_it_counts_as_observing() -> None:
     assert quality_of_state(np.array([0, 1, 2, 3, 255], np.uint32)).tolist() == [0, 1, 0, 127, 127]
+
+
+def test_a_channel_name_as_long_as_a_block_is_refused() -> None:
+    """Names are kept with their data: their length has a bound too."""
+    with pytest.raises(SchemaError, match="channel name of 5000 letters"):
+        encode_strain(block(channel="H1:" + "X" * 4997))
