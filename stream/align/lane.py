@@ -28,7 +28,7 @@ from stream.types import FloatArray
 MAX_BLOCK_HOPS = 8 * HOPS_PER_S
 MAX_RATE_HZ = 65_536
 MAX_STRAIN = 1e12
-"""Strain is far below one, and counts sent by mistake below this; from 1e30 on whitening overflows, some of it for good."""
+"""Strain is far below one, counts sent by mistake below this; from 1e30 on whitening overflows, some of it for good."""
 RATE_SWITCH_HOPS = 8 * HOPS_PER_S
 """A detector that sends another rate for this long without a break is believed."""
 
