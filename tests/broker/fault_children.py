@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from .fault_reader import now_ns
 
 _BACK_OFF_S = 0.5
+_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,16 @@ class Child:
     ----------
     name : str
         In the list of deaths; its output goes to ``<folder>/<name>.log``.
-    command : sequence of str
+    module : str
+        Run by this Python from the repository's root.
+    arguments : sequence of str
     folder : Path
     """
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
+    def __init__(self, name: str, module: str, arguments: Sequence[str], folder: Path) -> None:
         self.name = name
         self.deaths: list[Death] = []
-        self._command, self._log = list(command), folder / f"{name}.log"
+        self._command, self._log = [sys.executable, "-m", module, *arguments], folder / f"{name}.log"
         self._asked = False
         self._away_until_s = 0.0
         self._closing = threading.Event()
@@ -68,7 +72,7 @@ class Child:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         with self._log.open("ab") as log:
-            return subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
+            return subprocess.Popen(self._command, stdout=log, stderr=log, env=environment, cwd=_ROOT)
 
     def _supervise(self) -> None:
         while not self._closing.wait(0.1):

@@ -1,5 +1,6 @@
-"""The simulator of the fault runs, a process: ``python fault_feeder.py SETTINGS SEED FIRST_NS EVERY_S COUNT``.
+"""The simulator of the fault runs, a process of its own.
 
+``python -m tests.broker.fault_feeder SETTINGS SEED FIRST_NS EVERY_S COUNT``
 Noise and mergers follow from the seed and from absolute time: started again after it was killed, it goes on with the
 present as a detector does, and the mergers that are still to come are the ones that its caller knows.
 """

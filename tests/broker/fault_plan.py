@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from .fault_reader import now_ns
@@ -106,13 +106,7 @@ def _settled(
     return Fault(name, injected_ns, healed_ns or end_ns, settled_ns, from_healing, target)
 
 
-def rounds(names: Sequence[str], rng: Random) -> Callable[[], str]:
-    """Return what gives the next fault's name: each once, in a drawn order, then anew."""
-    left: list[str] = []
-
-    def following() -> str:
-        if not left:
-            left.extend(rng.sample(names, len(names)))
-        return left.pop()
-
-    return following
+def rounds(names: Sequence[str], rng: Random) -> Iterator[str]:
+    """Yield the names of faults for ever: each once, in a drawn order, then anew."""
+    while True:
+        yield from rng.sample(names, len(names))

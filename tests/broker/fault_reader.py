@@ -136,7 +136,7 @@ class Reader:
         record = fastavro.schemaless_reader(BytesIO(value[10:]), self._schemas[value[2:10]], None)
         if topic == self._heartbeat:
             newest = {d["detector"]: d["last_sample_ns"] or 0 for d in record["detectors"]}
-            self.beats.append(Beat(record["gps_ns"], newest))
+            self.beats.append(Beat(record["gps_ns"], newest, record["state"]))
             return
         first = record["gps_ns"] // HOP_NS
         hops = len(record["dq_mask"]) // 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ from stream.configuration import load_settings, render_settings
 from stream.kafka.topics import required_topics
 from stream.settings import Settings
 
-from . import fault_feeder
 from .apache_kafka import KafkaCluster
 from .fault_children import Child, Death
 from .fault_feeder import merger_times
@@ -22,8 +20,10 @@ from .fault_reader import Reader, now_ns
 from .referee import NS
 
 EVERY_S = 12.0
-_LEAD_S = 40.0
-"""From the start of daemon and simulator to the first merger: imports, the PSD, and room for a busy machine."""
+_LEAD_S = 20.0
+"""From the start of daemon and simulator to the first merger; what comes before the daemon hears is not asked for."""
+_WARM_S = 6.0
+"""From when the daemon says that it hears to the first merger that it is asked for: its PSD is of 8 s at first."""
 
 
 def fault_settings(cluster: KafkaCluster, folder: Path, prefix: str = "") -> Settings:
@@ -81,23 +81,20 @@ class Stage:
         self.settings = fault_settings(cluster, folder, prefix)
         self._seed, self._count = seed, round(seconds / EVERY_S)
         self.mergers_ns: list[int] = []
+        self.heard_ns = 0
 
     def __enter__(self) -> Stage:
         make_topics(self.settings)
-        config = self.folder / "tocsin.toml"
+        config = (self.folder / "tocsin.toml").resolve()
         config.write_text(render_settings(self.settings))
         topics = self.settings.topics
         strain = {d: topics.strain_prefix + d for d in self.settings.strain.detectors}
         self.reader = Reader(self.cluster.bootstrap_servers, strain, topics.alerts, topics.heartbeat)
         first_ns = now_ns() + round(_LEAD_S * NS)
         self.mergers_ns = merger_times(self._seed, first_ns, EVERY_S, self._count)
-        arguments = [str(v) for v in (self._seed, first_ns, EVERY_S, self._count)]
-        self.daemon = Child(
-            "daemon", [sys.executable, "-m", "pipelines.cli", "run", "--config", str(config)], self.folder
-        )
-        self.simulator = Child(
-            "simulator", [sys.executable, str(fault_feeder.__file__), str(config), *arguments], self.folder
-        )
+        arguments = [str(v) for v in (config, self._seed, first_ns, EVERY_S, self._count)]
+        self.daemon = Child("daemon", "pipelines.cli", ["run", "--config", str(config)], self.folder)
+        self.simulator = Child("simulator", "tests.broker.fault_feeder", arguments, self.folder)
         return self
 
     def __exit__(
@@ -106,6 +103,23 @@ class Stage:
         self.simulator.close()
         self.daemon.close()
         self.reader.close()
+
+    def wait_until_it_hears(self, timeout_s: float = 120.0) -> int:
+        """Wait until the daemon can be asked for mergers; return from when on.
+
+        Raises
+        ------
+        AssertionError
+            If that takes too long.
+        """
+        if not wait(lambda: bool(self.reader.beats) and self.reader.beats[-1].state == "running", timeout_s):
+            raise AssertionError(f"the daemon does not hear after {timeout_s:g} s: see {self.folder / 'daemon.log'}")
+        self.heard_ns = now_ns() + round(_WARM_S * NS)
+        return self.heard_ns
+
+    def at(self, gps_ns: int) -> str:
+        """Return a time as seconds since the daemon heard."""
+        return f"{(gps_ns - self.heard_ns) / NS:+.2f} s"
 
     @property
     def deaths(self) -> list[Death]:

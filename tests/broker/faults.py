@@ -21,6 +21,7 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,28 +29,25 @@ from typing import Any
 from .apache_kafka import KafkaCluster, missing
 from .fault_plan import NAMES, rounds, strike
 from .fault_reader import now_ns
-from .fault_stage import EVERY_S, Stage, sleep_until, wait
+from .fault_stage import EVERY_S, Stage, sleep_until
 from .referee import FAILINGS, NO_FAULT, NS, Fault, Rules, Verdict, count, false_alarms, judge, longest_deaf_s
 
 _TAIL_S = 15.0
 """A merger's alert has this long, failover and all, until the run ends."""
 
 
-def run(stage: Stage, names: list[str], seconds: float, seed: int) -> list[Fault]:
-    """Strike one fault after the other for some time; return what was done."""
-    rng = Random(seed)
-    following, faults = rounds(names, rng), []
-    start_ns = stage.mergers_ns[0]
-    sleep_until(start_ns - 2 * NS)
-    if not wait(lambda: stage.searches_since(start_ns - 5 * NS), 30):
-        raise AssertionError(f"the daemon does not search: see {stage.folder / 'daemon.log'}")
-    next_ns = start_ns + round(rng.uniform(1.0, EVERY_S) * NS)
-    while next_ns < start_ns + round(seconds * NS):
+def run(stage: Stage, names: Iterable[str], seconds: float, rng: Random) -> list[Fault]:
+    """Strike one fault after the other until there is none left or the time is over; return what was done."""
+    faults: list[Fault] = []
+    start_ns = stage.wait_until_it_hears()
+    next_ns = start_ns + round(rng.uniform(0.0, EVERY_S) * NS)
+    for name in names:
+        if next_ns > start_ns + round(seconds * NS):
+            break
         sleep_until(next_ns)
-        name = following()
-        print(f"{_at(now_ns(), stage)} {name}", file=sys.stderr, flush=True)
+        print(f"{stage.at(now_ns())} {name}", file=sys.stderr, flush=True)
         faults.append(strike(name, stage, rng))
-        print(f"{_at(now_ns(), stage)}   settled: {faults[-1].target}", file=sys.stderr, flush=True)
+        print(f"{stage.at(now_ns())}   settled: {faults[-1].target}", file=sys.stderr, flush=True)
         next_ns = faults[-1].settled_ns + round(rng.uniform(1.0, EVERY_S) * NS)
     sleep_until(now_ns() + round(_TAIL_S * NS))
     return faults
@@ -62,7 +60,7 @@ def finish(stage: Stage, faults: list[Fault], rules: Rules | None = None) -> dic
     stage.daemon.close()
     complete = stage.reader.catch_up()
     alerts = sorted(stage.reader.alerts, key=lambda a: a.appended_ns)
-    asked = [m for m in stage.mergers_ns if m < end_ns - round(_TAIL_S * NS)]
+    asked = [m for m in stage.mergers_ns if stage.heard_ns < m < end_ns - round(_TAIL_S * NS)]
     verdicts = judge(asked, stage.reader.hops, alerts, faults, rules)
     names = [NO_FAULT, *dict.fromkeys(f.name for f in faults)]
     return {
@@ -75,25 +73,21 @@ def finish(stage: Stage, faults: list[Fault], rules: Rules | None = None) -> dic
         "offenders": [_offender(v, faults, stage) for v in verdicts if v.failings],
         "not_on_kafka": len(asked) - len(verdicts),
         "false_alarms": [
-            {"at": _at(a.gps_ns, stage), "detectors": a.detectors}
+            {"at": stage.at(a.gps_ns), "detectors": a.detectors}
             for a in false_alarms(alerts, stage.mergers_ns, rules)
         ],
         "faults": [
             {
-                "fault": f.name, "target": f.target, "injected": _at(f.injected_ns, stage),
-                "healed": _at(f.healed_ns, stage), "settled": _at(f.settled_ns, stage),
+                "fault": f.name, "target": f.target, "injected": stage.at(f.injected_ns),
+                "healed": stage.at(f.healed_ns), "settled": stage.at(f.settled_ns),
             }
             for f in faults
         ],
         "deaths_unasked": [
-            {"who": d.name, "at": _at(d.at_ns, stage), "code": d.code} for d in stage.deaths if not d.asked
+            {"who": d.name, "at": stage.at(d.at_ns), "code": d.code} for d in stage.deaths if not d.asked
         ],
         "referee": {"read_all": complete, "alerts": len(alerts), "errors": stage.reader.errors[:5]},
     }  # fmt: skip
-
-
-def _at(gps_ns: int, stage: Stage) -> str:
-    return f"{(gps_ns - stage.mergers_ns[0]) / NS:+.2f} s"
 
 
 def _offender(verdict: Verdict, faults: list[Fault], stage: Stage) -> dict[str, Any]:
@@ -101,7 +95,7 @@ def _offender(verdict: Verdict, faults: list[Fault], stage: Stage) -> dict[str, 
     near = [f for f in faults if f.name == verdict.fault and f.injected_ns - NS <= verdict.merger_ns <= f.settled_ns]
     return {
         "gps": verdict.merger_ns / NS,
-        "at": _at(verdict.merger_ns, stage),
+        "at": stage.at(verdict.merger_ns),
         "failings": sorted(verdict.failings),
         "fault": verdict.fault,
         "after_injection_s": [round((verdict.merger_ns - f.injected_ns) / NS, 2) for f in near],
@@ -138,14 +132,15 @@ def main() -> int:
     if reason is not None:
         print(reason, file=sys.stderr)
         return 2
-    folder = options.keep or Path(tempfile.mkdtemp(prefix="tocsin-faults-"))
+    folder = (options.keep or Path(tempfile.mkdtemp(prefix="tocsin-faults-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     seconds = options.minutes * 60
     with (
         KafkaCluster(folder / "kafka") as cluster,
         Stage(cluster, folder, options.seed, seconds + 240) as stage,
     ):
-        report = finish(stage, run(stage, options.faults, seconds, options.seed))
+        rng = Random(options.seed)
+        report = finish(stage, run(stage, rounds(options.faults, rng), seconds, rng))
     report |= {"minutes": options.minutes, "seed": options.seed, "logs": str(folder)}
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2) if options.json else _summary(report))

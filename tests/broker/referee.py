@@ -63,10 +63,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A heartbeat: when it was made, and the end of the newest strain of each detector then."""
+    """A heartbeat: when it was made, the end of the newest strain of each detector then, and the daemon's state."""
 
     at_ns: int
     newest_ns: Mapping[str, int]
+    state: str = "running"
 
 
 @dataclass(frozen=True, slots=True)
