@@ -75,6 +75,7 @@ def _brokers(name: str, stage: Stage, nodes: Sequence[int], how: str, hold_s: fl
     stage.cluster.wait_until_all_answer(_PATIENCE_S)
     healed_ns = now_ns()
     stage.cluster.wait_until_healed(_PATIENCE_S)
+    stage.lead_as_preferred()
     from_healing = len(nodes) > 1 or (how == "pause" and hold_s > stage.session_s)
     return _settled(name, stage, injected_ns, healed_ns, f"{target} for {hold_s:.1f} s", from_healing)
 

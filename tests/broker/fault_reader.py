@@ -51,13 +51,18 @@ class Reader:
     bootstrap_servers : str
     strain, alerts, heartbeat : str
         Topics; ``strain`` maps a detector to its topic.
+
+    Attributes
+    ----------
+    hops : dict
+        By detector: when each hop was read first, GPS ns by the hop's number.
     """
 
     def __init__(self, bootstrap_servers: str, strain: dict[str, str], alerts: str, heartbeat: str) -> None:
         self._schemas = _by_fingerprint()
         self._detectors = {topic: detector for detector, topic in strain.items()}
         self._alerts, self._heartbeat = alerts, heartbeat
-        self.hops: dict[str, set[int]] = {d: set() for d in strain}
+        self.hops: dict[str, dict[int, int]] = {d: {} for d in strain}
         self.sent_ns: list[int] = []
         self.alerts: list[Alert] = []
         self.beats: list[Beat] = []
@@ -140,7 +145,9 @@ class Reader:
             return
         first = record["gps_ns"] // HOP_NS
         hops = len(record["dq_mask"]) // 4
-        self.hops[self._detectors[str(topic)]].update(range(first, first + hops))
+        read = self.hops[self._detectors[str(topic)]]
+        for k in range(first, first + hops):
+            read.setdefault(k, now_ns())
         self.sent_ns.append(stamped_ns)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from confluent_kafka import ElectionType
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream.configuration import load_settings, render_settings
@@ -45,13 +46,14 @@ def fault_settings(cluster: KafkaCluster, folder: Path, prefix: str = "") -> Set
 
 
 def make_topics(settings: Settings) -> None:
-    """Make the topics on three brokers; alerts get the broker's time when it appends them."""
+    """Make the topics on three brokers, each led by another; alerts get the broker's time when it appends them."""
     new = []
-    for spec in required_topics(settings):
+    for k, spec in enumerate(required_topics(settings)):
         config = spec.config() | {"min.insync.replicas": "2"}
         if spec.name == settings.topics.alerts:
             config["message.timestamp.type"] = "LogAppendTime"
-        new.append(NewTopic(spec.name, 1, replication_factor=3, config=config))
+        replicas = [(k + i) % 3 + 1 for i in range(3)]
+        new.append(NewTopic(spec.name, 1, replica_assignment=[replicas], config=config))
     admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
     for future in admin.create_topics(new).values():
         future.result(30)
@@ -120,6 +122,11 @@ class Stage:
     def at(self, gps_ns: int) -> str:
         """Return a time as seconds since the daemon heard."""
         return f"{(gps_ns - self.heard_ns) / NS:+.2f} s"
+
+    def lead_as_preferred(self) -> None:
+        """Give each partition back to its first replica, as Kafka does every five minutes: leaders stay spread."""
+        admin = AdminClient({"bootstrap.servers": self.cluster.bootstrap_servers})
+        admin.elect_leaders(ElectionType.PREFERRED).result(30)
 
     @property
     def deaths(self) -> list[Death]:

@@ -101,6 +101,7 @@ def _offender(verdict: Verdict, faults: list[Fault], stage: Stage) -> dict[str, 
         "after_injection_s": [round((verdict.merger_ns - f.injected_ns) / NS, 2) for f in near],
         "after_healing_s": [round((verdict.merger_ns - f.healed_ns) / NS, 2) for f in near],
         "on_kafka": verdict.detectors,
+        "on_kafka_when_it_left": verdict.in_time,
         "delay_s": verdict.delay_s,
         "alerts": [
             {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -74,7 +73,8 @@ class Beat:
 class Verdict:
     """What became of one merger. Delays are None without an alert.
 
-    ``delay_s`` is counted from when an alert could be asked for: the later of merger and fault.
+    ``delay_s`` is counted from when an alert could be asked for: the later of merger and fault. ``in_time`` are the
+    detectors whose strain the referee had read when the alert was appended: what was missing then had no leader.
     """
 
     merger_ns: int
@@ -85,13 +85,18 @@ class Verdict:
     after_merger_s: float | None
     delay_s: float | None
     seen_s: float | None
+    in_time: tuple[str, ...] = ()
 
 
-def heard_in(merger_ns: int, hops: Mapping[str, AbstractSet[int]], rules: Rules) -> tuple[str, ...]:
-    """Return the detectors whose strain around a merger is on Kafka without a gap; ``hops`` are counted from GPS 0."""
+def readable_since(merger_ns: int, hops: Mapping[str, Mapping[int, int]], rules: Rules) -> dict[str, int]:
+    """Return the detectors whose strain around a merger is on Kafka without a gap, and when the last of it was read.
+
+    ``hops`` are counted from GPS 0; each with the time at which the referee read it.
+    """
     first = (merger_ns - round(rules.before_s * NS)) // HOP_NS
     last = (merger_ns + round(rules.after_s * NS)) // HOP_NS
-    return tuple(sorted(d for d, there in hops.items() if all(k in there for k in range(first, last + 1))))
+    found = {d: [read.get(k) for k in range(first, last + 1)] for d, read in sorted(hops.items())}
+    return {d: max(t for t in times if t is not None) for d, times in found.items() if None not in times}
 
 
 def fault_at(merger_ns: int, faults: Iterable[Fault], rules: Rules) -> Fault | None:
@@ -102,7 +107,7 @@ def fault_at(merger_ns: int, faults: Iterable[Fault], rules: Rules) -> Fault | N
 
 def judge(
     mergers_ns: Iterable[int],
-    hops: Mapping[str, AbstractSet[int]],
+    hops: Mapping[str, Mapping[int, int]],
     alerts: Sequence[Alert],
     faults: Sequence[Fault],
     rules: Rules | None = None,
@@ -111,7 +116,7 @@ def judge(
     rules = rules or Rules()
     verdicts = []
     for merger_ns in sorted(mergers_ns):
-        detectors = heard_in(merger_ns, hops, rules)
+        detectors = readable_since(merger_ns, hops, rules)
         if detectors:
             near = [a for a in alerts if abs(a.gps_ns - merger_ns) <= rules.same_event_s * NS]
             near.sort(key=lambda a: a.appended_ns)
@@ -120,9 +125,9 @@ def judge(
 
 
 def _verdict(
-    merger_ns: int, detectors: tuple[str, ...], alerts: tuple[Alert, ...], fault: Fault | None, rules: Rules
+    merger_ns: int, readable: Mapping[str, int], alerts: tuple[Alert, ...], fault: Fault | None, rules: Rules
 ) -> Verdict:
-    name = NO_FAULT if fault is None else fault.name
+    name, detectors = NO_FAULT if fault is None else fault.name, tuple(readable)
     if not alerts:
         return Verdict(merger_ns, name, detectors, (), frozenset({"lost"}), None, None, None)
     first = alerts[0]
@@ -140,6 +145,7 @@ def _verdict(
     return Verdict(
         merger_ns, name, detectors, alerts, frozenset(what for what, so in failings.items() if so),
         after_merger_s, delay_s, min(a.received_ns - merger_ns for a in alerts) / NS,
+        tuple(d for d, since_ns in readable.items() if since_ns <= first.appended_ns),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from broker.referee import HOP_NS, NO_FAULT, NS, Alert, Beat, Fault, Verdict, co
 
 T0 = 1_400_000_000 * NS
 MERGER_NS = T0 + 20 * NS
-HOPS = set(range(T0 // HOP_NS, T0 // HOP_NS + 16 * 60))
+HOPS = {k: (k + 1) * HOP_NS for k in range(T0 // HOP_NS, T0 // HOP_NS + 16 * 60)}
 BOTH = {"H1": HOPS, "L1": HOPS}
 ALERT = Alert("TS240517a", MERGER_NS + 3_000_000, ("H1", "L1"), MERGER_NS + NS // 4, MERGER_NS + NS // 3)
 KILL = Fault("alerts-leader-kill", MERGER_NS - 5 * NS, MERGER_NS + 5 * NS, MERGER_NS + 10 * NS)
@@ -19,13 +19,13 @@ def after(merger_s: float) -> Alert:
     return replace(ALERT, appended_ns=MERGER_NS + round(merger_s * NS))
 
 
-def one(*alerts: Alert, faults: tuple[Fault, ...] = (), hops: dict[str, set[int]] = BOTH) -> Verdict:
+def one(*alerts: Alert, faults: tuple[Fault, ...] = (), hops: dict[str, dict[int, int]] = BOTH) -> Verdict:
     (verdict,) = judge([MERGER_NS], hops, alerts, faults)
     return verdict
 
 
-def without(first_s: float, last_s: float) -> set[int]:
-    return {k for k in HOPS if not first_s <= (k * HOP_NS - MERGER_NS) / NS < last_s}
+def without(first_s: float, last_s: float) -> dict[int, int]:
+    return {k: HOPS[k] for k in HOPS if not first_s <= (k * HOP_NS - MERGER_NS) / NS < last_s}
 
 
 def test_a_merger_with_its_one_alert_in_time_has_no_failing() -> None:
@@ -52,6 +52,12 @@ def test_what_was_not_on_kafka_is_not_asked_for(gap: tuple[float, float]) -> Non
     alone = one(replace(ALERT, detectors=("L1",)), hops={"H1": without(*gap), "L1": HOPS})
     assert (alone.detectors, alone.failings) == (("L1",), frozenset())
     assert judge([MERGER_NS], {"H1": without(*gap), "L1": without(*gap)}, [], []) == []
+
+
+def test_a_verdict_says_whose_strain_could_be_read_when_the_alert_left() -> None:
+    late = {k: read_ns + 9 * NS for k, read_ns in HOPS.items()}
+    verdict = one(replace(after(2.0), detectors=("H1",)), faults=(KILL,), hops={"H1": HOPS, "L1": late})
+    assert (verdict.failings, verdict.in_time) == ({"downgraded"}, ("H1",))
 
 
 def test_a_gap_long_before_is_no_excuse() -> None:
