@@ -80,6 +80,7 @@ class Stage:
         self, cluster: KafkaCluster, folder: Path, seed: int, seconds: float, session_s: float = 9.0, prefix: str = ""
     ) -> None:  # fmt: skip
         self.cluster, self.folder, self.session_s = cluster, folder, session_s
+        self.tail_s = session_s + 6.0  # an alert has this long, failover and all, until the run ends
         self.settings = fault_settings(cluster, folder, prefix)
         self._seed, self._count = seed, round(seconds / EVERY_S)
         self.mergers_ns: list[int] = []

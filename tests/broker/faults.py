@@ -32,9 +32,6 @@ from .fault_reader import now_ns
 from .fault_stage import EVERY_S, Stage, sleep_until
 from .referee import FAILINGS, NO_FAULT, NS, Fault, Rules, Verdict, count, false_alarms, judge, longest_deaf_s
 
-_TAIL_S = 15.0
-"""A merger's alert has this long, failover and all, until the run ends."""
-
 
 def run(stage: Stage, names: Iterable[str], seconds: float, rng: Random) -> list[Fault]:
     """Strike one fault after the other until there is none left or the time is over; return what was done."""
@@ -49,7 +46,7 @@ def run(stage: Stage, names: Iterable[str], seconds: float, rng: Random) -> list
         faults.append(strike(name, stage, rng))
         print(f"{stage.at(now_ns())}   settled: {faults[-1].target}", file=sys.stderr, flush=True)
         next_ns = faults[-1].settled_ns + round(rng.uniform(1.0, EVERY_S) * NS)
-    sleep_until(now_ns() + round(_TAIL_S * NS))
+    sleep_until(now_ns() + round(stage.tail_s * NS))
     return faults
 
 
@@ -60,7 +57,7 @@ def finish(stage: Stage, faults: list[Fault], rules: Rules | None = None) -> dic
     stage.daemon.close()
     complete = stage.reader.catch_up()
     alerts = sorted(stage.reader.alerts, key=lambda a: a.appended_ns)
-    asked = [m for m in stage.mergers_ns if stage.heard_ns < m < end_ns - round(_TAIL_S * NS)]
+    asked = [m for m in stage.mergers_ns if stage.heard_ns < m < end_ns - round(stage.tail_s * NS)]
     verdicts = judge(asked, stage.reader.hops, alerts, faults, rules)
     names = [NO_FAULT, *dict.fromkeys(f.name for f in faults)]
     return {
