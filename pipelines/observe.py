@@ -59,7 +59,10 @@ class Observer:
             self._count(metrics.BLOCKS.labels(topic, "undecodable"), ("undecodable", topic), count)
         self._count(metrics.SKIPPED_SECONDS, ("skipped",), self.status.skipped_s)
         self._count(metrics.BROKER_ERRORS, ("broker",), self.consumer.errors)
-        metrics.LAG.set(self.status.lag_s)
+        for (detector, reason), count in self.status.refused_blocks.items():
+            self._count(metrics.BLOCKS.labels(detector, reason), ("time", detector, reason), count)
+        for topic, lag_s in self.status.lag_by_topic.items():
+            metrics.LAG.labels(topic).set(lag_s)
         metrics.ALERTS_WAITING.set(self.publisher.waiting)
         for name, conditioner in self.stages.condition.items():
             metrics.PSD_READY.labels(name).set(conditioner.psd_ready)
@@ -112,7 +115,7 @@ class Observer:
         for lane in self.stages.align.stats.detectors:
             name = lane.detector
             undecodable = self.status.refused.get(self.strain_prefix + name, 0)
-            elsewhen = {why: n for (d, why), n in _refused_blocks(self.status).items() if d == name}
+            elsewhen = {why: n for (d, why), n in self.status.refused_blocks.items() if d == name}
             came = self.status.blocks.get(name, 0) + undecodable + sum(elsewhen.values())
             taken = _refused_strain(lane) | elsewhen | {"undecodable": undecodable, "late": lane.dropped_late}
             self.hearing.count(name, came, taken)
@@ -132,15 +135,21 @@ class Observer:
         detail = ", ".join(f"{e.detector} {'heard' if e.heard else _why_not(e)}" for e in ears)
         heard = any(e.heard for e in ears) and not any(e.deaf for e in ears)
         return self.healthy() | {
-            "broker": Check(bool(assigned), f"{len(assigned)} partitions assigned"),
+            "broker": Check(bool(assigned), f"{len(assigned)} partitions assigned{self._waits()}"),
+            "clock": Check(self.status.clock_behind_s == 0, self._clock_detail()),
             "detectors": Check(heard, detail),
             "draining": Check(not self.draining, "ending" if self.draining else "no"),
         }
 
+    def _waits(self) -> str:
+        topics = ", ".join(self.status.waiting_for)
+        return f"; blocks wait for those of {topics}" if topics else ""
 
-def _refused_blocks(status: SourceStatus) -> dict[tuple[str, str], int]:
-    counts: dict[tuple[str, str], int] = getattr(status, "refused_blocks", {})
-    return counts
+    def _clock_detail(self) -> str:
+        behind_s = self.status.clock_behind_s
+        if behind_s == 0:
+            return "no strain from the future"
+        return f"every detector says that this machine's clock is {behind_s:.1f} s behind: see to its NTP"
 
 
 def _refused_strain(lane: DetectorStats) -> dict[str, int]:

@@ -15,7 +15,7 @@ MERGER_TO_ALERT = Histogram(
 )
 BLOCKS = Counter(
     "tocsin_blocks_total",
-    "Blocks by detector and by outcome: used, refused, duplicate or late.",
+    "Blocks by detector and by outcome: used, refused, duplicate, late, ahead of the clock.",
     ("detector", "outcome"),
 )
 MASKED_SECONDS = Counter(
@@ -31,7 +31,11 @@ MESSAGES_REFUSED = Counter(
 )
 CHECKPOINT_ERRORS = Counter("tocsin_checkpoint_errors_total", "Checkpoints that could not be written.")
 OUTBOX_ERRORS = Counter("tocsin_outbox_errors_total", "Alerts that the outbox did not take or could not forget.")
-LAG = Gauge("tocsin_lag_seconds", "Age of the newest block when it was read.")
+LAG = Gauge(
+    "tocsin_lag_seconds",
+    "Age of the newest message read of a topic that has more to read or whose leader is away, else 0.",
+    ("topic",),
+)
 STATISTIC = Gauge("tocsin_statistic", "Highest ranking statistic of the last span.")
 PSD_READY = Gauge("tocsin_psd_ready", "1 when the detector's PSD is usable.", ("detector",))
 DETECTOR_HEARING = Gauge(
