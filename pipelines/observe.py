@@ -63,6 +63,7 @@ class Observer:
             self._count(metrics.BLOCKS.labels(detector, reason), ("time", detector, reason), count)
         for topic, lag_s in self.status.lag_by_topic.items():
             metrics.LAG.labels(topic).set(lag_s)
+        metrics.CLOCK_BEHIND.set(self.status.clock_behind_s)
         metrics.ALERTS_WAITING.set(self.publisher.waiting)
         for name, conditioner in self.stages.condition.items():
             metrics.PSD_READY.labels(name).set(conditioner.psd_ready)

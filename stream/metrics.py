@@ -36,6 +36,9 @@ LAG = Gauge(
     "Age of the newest message read of a topic that has more to read or whose leader is away, else 0.",
     ("topic",),
 )
+CLOCK_BEHIND = Gauge(
+    "tocsin_clock_behind_seconds", "By how much every detector says that the daemon's clock is behind, or 0."
+)
 STATISTIC = Gauge("tocsin_statistic", "Highest ranking statistic of the last span.")
 PSD_READY = Gauge("tocsin_psd_ready", "1 when the detector's PSD is usable.", ("detector",))
 DETECTOR_HEARING = Gauge(

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
+from pipelines.daemon import AlertSink
 from pipelines.hearing import HearingWatch
 from pipelines.observe import Observer
 from pipelines.report import Report
 from pipelines.search import Stages, compose, step
 from pipelines.source import SourceStatus
 from stream import metrics
-from stream.records import StrainBlock
+from stream.records import Masked, StrainBlock
 from stream.settings import Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
-from stream.timebase import NS_PER_S
+from stream.timebase import HOP_NS, NS_PER_S
 
 START_NS = 1_400_000_000 * NS_PER_S
 HOPS = 4
@@ -140,6 +142,33 @@ def test_undecodable_messages_are_a_reason(running: Running) -> None:
             running.status.refused["strain.L1"] = running.status.refused.get("strain.L1", 0) + 1
     ok, detail = running.detectors()
     assert (ok, detail.endswith(": undecodable")) == (False, True)
+
+
+def test_blocks_from_another_time_are_a_reason_and_are_counted_by_it(running: Running) -> None:
+    before = metrics.BLOCKS.labels("L1", "ahead of the clock")._value.get()
+    for block in noise(15, 8):
+        if block.detector == "H1":
+            running.take([block])
+            key = ("L1", "ahead of the clock")
+            running.status.refused_blocks[key] = running.status.refused_blocks.get(key, 0) + 1
+    ok, detail = running.detectors()
+    assert (ok, detail.endswith(": ahead of the clock")) == (False, True)
+    running.observer.update()
+    assert metrics.BLOCKS.labels("L1", "ahead of the clock")._value.get() - before == 32
+
+
+def test_a_stretch_is_logged_once_for_each_reason(running: Running) -> None:
+    """Late blocks and the holes that they leave come in turn, sixteen a second."""
+    at_rest: Any = Kafka()
+    sink = AlertSink(at_rest, running.clock, running.hearing)
+    hops = [(START_NS + k * HOP_NS, START_NS + (k + 1) * HOP_NS) for k in range(16)]
+    with capture_logs() as logged:
+        for start_ns, end_ns in hops:
+            late_ns = 4 * NS_PER_S
+            sink.masked([
+                Masked("L1", start_ns, end_ns, "missing"), Masked("L1", start_ns - late_ns, end_ns - late_ns, "late"),
+            ])  # fmt: skip
+    assert [event["reason"] for event in logged] == ["missing", "late"]
 
 
 def test_before_the_first_psd_it_says_that_it_waits_for_one() -> None:
