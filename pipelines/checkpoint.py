@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,53 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+class Writer:
+    """Write checkpoints from a thread of its own, so that a slow disk holds up no search.
+
+    Parameters
+    ----------
+    folder : Path
+    failed : callable
+        Told of what could not be written, in the writer's thread.
+    """
+
+    def __init__(self, folder: Path, failed: Callable[[Exception], None]) -> None:
+        self._folder = folder
+        self._failed = failed
+        self._next: Checkpoint | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="checkpoint", daemon=True)
+        self._thread.start()
+
+    def put(self, checkpoint: Checkpoint) -> None:
+        """Hand one over and return at once; one that still waits is replaced."""
+        with self._changed:
+            self._next = checkpoint
+            self._changed.notify()
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Write what waits, then end; a disk that hangs is not waited for longer than stated."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._failed(TimeoutError(f"{self._folder} has not taken it in {timeout_s:g} s"))
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._next is not None or self._closed)
+                checkpoint, self._next = self._next, None
+            if checkpoint is None:
+                return
+            try:
+                write(checkpoint, self._folder)
+            except Exception as error:  # a supervisor: without checkpoints the search goes on
+                self._failed(error)
 
 
 def sweep(folder: Path, lock: FolderLock) -> None:

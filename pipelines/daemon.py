@@ -107,6 +107,7 @@ class Housekeeper:
         self._registry = registry
         self._heard: frozenset[str] = frozenset()
         self._due_s: dict[str, float] = {}
+        self._writer = checkpoint.Writer(settings.daemon.state_dir, _not_written)
 
     def __call__(self) -> None:
         """Do what is due.
@@ -149,12 +150,15 @@ class Housekeeper:
             log.warning("heartbeat_not_sent", error=str(error))
 
     def checkpoint(self) -> None:
-        """Write the checkpoint; a full disk is reported and does not end the search."""
-        try:
-            checkpoint.save(self._observer.stages, self._settings.daemon.state_dir)
-        except OSError as error:
-            metrics.CHECKPOINT_ERRORS.inc()
-            log.error("checkpoint_not_written", error=str(error), remedy="free the disk of daemon.state_dir")
+        """Write the checkpoint, and wait for it at the end; a full disk is reported and does not end the search."""
+        self._writer.put(checkpoint.take(self._observer.stages))
+        if self._observer.draining:
+            self._writer.close()
+
+
+def _not_written(error: Exception) -> None:
+    metrics.CHECKPOINT_ERRORS.inc()
+    log.error("checkpoint_not_written", error=str(error), remedy="free the disk of daemon.state_dir")
 
 
 def run(

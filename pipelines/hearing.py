@@ -125,7 +125,7 @@ class HearingWatch:
 
     @staticmethod
     def _why(ear: _Ear, now_ns: int, psd_ready: bool) -> str:
-        recent = {reason: at for reason, at in ear.taken_ns.items() if now_ns - at <= _RECENT_NS}
+        recent = {reason: at for reason, at in list(ear.taken_ns.items()) if now_ns - at <= _RECENT_NS}
         causes = [reason for reason in recent if reason not in _CONSEQUENCES] or list(recent)
         if causes:
             return max(causes, key=lambda reason: recent[reason])

@@ -116,7 +116,7 @@ class Observer:
         for lane in self.stages.align.stats.detectors:
             name = lane.detector
             undecodable = self.status.refused.get(self.strain_prefix + name, 0)
-            elsewhen = {why: n for (d, why), n in self.status.refused_blocks.items() if d == name}
+            elsewhen = {why: n for (d, why), n in list(self.status.refused_blocks.items()) if d == name}
             came = self.status.blocks.get(name, 0) + undecodable + sum(elsewhen.values())
             taken = _refused_strain(lane) | elsewhen | {"undecodable": undecodable, "late": lane.dropped_late}
             self.hearing.count(name, came, taken)

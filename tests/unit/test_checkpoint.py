@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,3 +106,52 @@ def test_a_psd_of_another_working_rate_is_refused_and_the_rest_is_taken_up(
         assert checkpoint.restore(fresh, tmp_path)
     assert [e["detector"] for e in logged if e["event"] == "psd_refused"] == [first.detector]
     assert {name: c.psd_ready for name, c in fresh.condition.items()} == {"H1": False, "L1": True}
+
+
+def test_a_slow_disk_holds_up_nobody_and_the_newest_is_written(
+    run_for_a_while: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is being written the next waits, is replaced by a newer one, and is on disk after the end."""
+    written: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(kept: checkpoint.Checkpoint, _: Path) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        written.append(kept.model)
+
+    monkeypatch.setattr(checkpoint, "write", slowly)
+    writer = checkpoint.Writer(tmp_path, pytest.fail)
+    kept = checkpoint.take(run_for_a_while)
+    writer.put(replace(kept, model="first"))
+    assert begun.wait(30)
+    for name in ("second", "third"):
+        writer.put(replace(kept, model=name))
+    go_on.set()
+    writer.close()
+    assert written == ["first", "third"]
+
+
+def test_what_cannot_be_written_is_told_and_the_next_is_tried(run_for_a_while: Stages, tmp_path: Path) -> None:
+    folder, failures = tmp_path / "state", queue.Queue[Exception]()
+    folder.touch()
+    writer = checkpoint.Writer(folder, failures.put)
+    writer.put(checkpoint.take(run_for_a_while))
+    assert isinstance(failures.get(timeout=30), FileExistsError)
+    folder.unlink()
+    writer.put(checkpoint.take(run_for_a_while))
+    writer.close()
+    assert checkpoint.restore(compose(Settings()), folder)
+    assert failures.empty()
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    run_for_a_while: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, told = threading.Event(), list[Exception]()
+    monkeypatch.setattr(checkpoint, "write", lambda *_: hanging.wait(60))
+    writer = checkpoint.Writer(tmp_path, told.append)
+    writer.put(checkpoint.take(run_for_a_while))
+    writer.close(timeout_s=0.1)
+    hanging.set()
+    assert [type(error) for error in told] == [TimeoutError]
