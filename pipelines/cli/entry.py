@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -47,21 +48,39 @@ def _root(
 
 
 def main() -> None:
-    """Run the command; errors of this project become one line and an exit code."""
+    """Run the command; errors of this project, of Kafka's client and of files become one line and an exit code."""
     sys.argv[1:] = _several_detectors(sys.argv[1:])
     try:
         app()
-    except ConfigurationError as error:
-        _fail(error, 2)
-    except TocsinError as error:
-        _fail(error, 1)
+    except SystemExit as end:
+        # Typer ends with 1 when the output's reader has gone, as behind `| head -1`: it has what it wanted.
+        if isinstance(end.__context__, BrokenPipeError):
+            _without_reader()
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except OSError as error:
+        _without_reader()
+    except ConfigurationError as error:
+        _fail(error, 2)
+    except (TocsinError, OSError) as error:
         _fail(error, 1)
+    except Exception as error:
+        if not _is_of_kafka(error):
+            raise
+        _fail(error, 1)
+
+
+def _is_of_kafka(error: Exception) -> bool:
+    """Whether Kafka's client raised an error; asked without loading it for commands that need none."""
+    kafka = sys.modules.get("confluent_kafka")
+    return kafka is not None and isinstance(error, kafka.KafkaException)
+
+
+def _without_reader() -> NoReturn:
+    """End quietly: what Python still holds for the closed output would be complained of when it is flushed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def _several_detectors(arguments: list[str]) -> list[str]:
@@ -77,7 +96,7 @@ def _several_detectors(arguments: list[str]) -> list[str]:
     return out
 
 
-def _fail(error: Exception, code: int) -> None:
+def _fail(error: Exception, code: int) -> NoReturn:
     text = clean(mask_urls(str(error)))
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"tocsin: {text}")
     sys.exit(code)
