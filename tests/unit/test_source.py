@@ -11,6 +11,7 @@ from pipelines.search import Block
 from pipelines.source import KafkaBlocks
 from stream.codec import strain_codec
 from stream.codec.avro import encode_strain
+from stream.errors import TransportError
 from stream.kafka.consumer import Message
 from stream.kafka.standing import Standing
 from stream.records import DataQuality, StrainBlock
@@ -227,3 +228,23 @@ def test_a_message_that_is_no_block_is_done_with() -> None:
     assert source.status.refused == {"strain.H1": 1}
     assert len(blocks) == 200
     assert max(offset for topic, offset in broker.stored if topic == "strain.H1") > 0
+
+
+def test_a_registry_that_is_away_costs_its_blocks_alone() -> None:
+    """A block whose schema cannot be asked for is refused and counted; the source goes on, and reads those after."""
+    broker = Broker()
+    for hop in range(6):
+        broker.send(hop, block("H1", hop))
+
+    class Codec:
+        sound = strain_codec(Settings().strain)
+
+        def decode(self, payload: bytes, *, detector: str) -> list[StrainBlock]:
+            if broker.turn <= 3:
+                raise TransportError("registry r is away")
+            return self.sound.decode(payload, detector=detector)
+
+    settings = Settings(strain={"detectors": ("H1",)})  # type: ignore[arg-type]
+    source = KafkaBlocks(broker, Codec(), settings, broker, lambda: broker.turn >= 10)
+    assert order([b for batch in source for b in batch]) == [("H1", hop) for hop in range(3, 6)]
+    assert sum(source.status.refused.values()) == 3
