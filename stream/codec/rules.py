@@ -16,6 +16,8 @@ from stream.timebase import HOP_NS, HOPS_PER_S, samples_per_hop
 MAX_BLOCK_HOPS = 4 * HOPS_PER_S
 MAX_RATE_HZ = 65_536
 MAX_CHANNEL_NAME = 256
+MAX_GROUPS = 64
+MAX_CHANNELS = 8192
 _MAX_LONG = 2**63 - 1
 _DETECTOR = re.compile(r"[A-Z][0-9]")
 
@@ -56,6 +58,11 @@ def check_witness_block(block: WitnessBlock) -> None:
     if rest:
         raise SchemaError(f"{what} lasts {block.duration_ns} ns, not a multiple of {HOP_NS}: send whole hops of 1/16 s")
     check_span(block.gps_ns, hops, what)
+    n_channels = sum(len(group.channels) for group in block.groups)
+    if len(block.groups) > MAX_GROUPS or n_channels > MAX_CHANNELS:
+        raise SchemaError(
+            f"{what} has {n_channels} channels in {len(block.groups)} groups: at most {MAX_CHANNELS} in {MAX_GROUPS}"
+        )
     for group in block.groups:
         check_rate(group.sample_rate_hz, what)
         expected = witness_shape(group.sample_rate_hz, len(group.channels), block.duration_ns)

@@ -298,3 +298,11 @@ def test_a_channel_name_as_long_as_a_block_is_refused() -> None:
     """Names are kept with their data: their length has a bound too."""
     with pytest.raises(SchemaError, match="channel name of 5000 letters"):
         encode_strain(block(channel="H1:" + "X" * 4997))
+
+
+@pytest.mark.parametrize(("groups", "channels"), [(65, 0), (2, 4097)])
+def test_more_witnesses_than_anyone_sends_are_refused(groups: int, channels: int) -> None:
+    """Groups without channels weigh nothing: their number is bounded by itself."""
+    group = WitnessGroup(16, ("H1:PEM-X",) * channels, np.zeros((channels, 1), np.float32))
+    with pytest.raises(SchemaError, match=f"{groups * channels} channels in {groups} groups"):
+        encode_witness(WitnessBlock("H1", GPS_NS, HOP_NS, (group,) * groups))
