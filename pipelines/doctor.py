@@ -1,15 +1,18 @@
-"""``tocsin doctor``: is everything there that the daemon needs? Each finding is well, or says what to do."""
+"""``tocsin doctor``: is everything there that the daemon needs? Each finding is well, or says what to do.
+
+It only looks: nothing is written, made or removed, for a daemon may be at work.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import onnxruntime
+from confluent_kafka import KafkaException
 
 import schemas
 from pipelines.search import compose
@@ -26,7 +29,6 @@ _MAX_BROKER_S = 5.0
 _REMEDIES = {
     "schemas": "install the package anew",
     "state folder": "look at daemon.state_dir and publish.outbox",
-    "clock": "run chrony or another NTP client",
     "broker": "start it, or correct kafka.bootstrap_servers and the security settings",
     "topics": "tocsin topics create",
     "registry": "start it, or correct kafka.schema_registry_url",
@@ -38,12 +40,24 @@ _MAX_CLOCK_ERROR_US = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; ``remedy`` is given when it is not well."""
+    """One thing looked at; ``remedy`` is given when it is not well, or when it may not be (``ok`` all the same)."""
 
     name: str
     ok: bool
     detail: str
     remedy: str | None = None
+
+    @property
+    def level(self) -> str:
+        """Return ``ok``, ``warning`` or ``fault``."""
+        if not self.ok:
+            return "fault"
+        return "ok" if self.remedy is None else "warning"
+
+    def as_text(self) -> str:
+        """Return it as people read it."""
+        sign = {"ok": "ok  ", "warning": "warn", "fault": "FAIL"}[self.level]
+        return f"{sign} {self.name}: {self.detail}" + (f"\n    to do: {self.remedy}" if self.remedy else "")
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -52,7 +66,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     settings = settings.model_copy(
         update={"kafka": settings.kafka.model_copy(update={"operation_timeout_s": quick})}
     )  # fmt: skip
-    looks: dict[str, Callable[[Settings], Finding]] = {
+    looks: dict[str, Callable[[Settings], Finding | list[Finding]]] = {
         "schemas": _schemas,
         "state folder": _state,
         "clock": _clock,
@@ -68,10 +82,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(name, False, "not looked at: no broker", "the broker first")
             continue
         try:
-            yield look(settings)
-        except TocsinError as error:
+            found = look(settings)
+            yield from found if isinstance(found, list) else [found]
+        except (TocsinError, KafkaException, OSError) as error:
             answers = answers and name != "broker"
-            yield Finding(name, False, str(error), _REMEDIES[name])
+            yield Finding(name, False, str(error), _REMEDIES.get(name))
 
 
 def _schemas(_: Settings) -> Finding:
@@ -84,7 +99,9 @@ def _state(settings: Settings) -> Finding:
     folders = {settings.daemon.state_dir, settings.publish.outbox}
     for folder in folders:
         there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-        if not os.access(there, os.W_OK):
+        if not there.is_dir():
+            return Finding("state folder", False, f"{there} is no folder", "name a folder, or remove the file")
+        if not os.access(there, os.W_OK | os.X_OK):
             return Finding("state folder", False, f"{there} is not writable", "give it to the daemon's user")
         free = shutil.disk_usage(there).free
         if free < _MIN_FREE_BYTES:
@@ -103,16 +120,23 @@ class _NtpTime(ctypes.Structure):
 
 
 def _clock(_: Settings) -> Finding:
-    """Ask the kernel whether its clock is held by NTP or PTP; latencies mean nothing otherwise."""
-    if sys.platform != "linux":
-        return Finding("clock", True, "not checked on this system: see that it follows NTP")
-    value = _NtpTime()
-    state = ctypes.CDLL(None).ntp_gettime(ctypes.byref(value))
+    """Ask the kernel whether its clock is held by NTP or PTP.
+
+    A warning at most: some who steer a clock do not tell the kernel (a virtual machine's host, chrony without
+    rtcsync), and some kernels and containers do not let us ask. What is not known is said to be unknown.
+    """
+    remedy = "see that the clock follows NTP or PTP (chrony): latencies and the check of times rest on it"
+    try:
+        value = _NtpTime()
+        state = ctypes.CDLL(None).ntp_gettime(ctypes.byref(value))
+    except (AttributeError, OSError):
+        return Finding("clock", True, "unknown: this system cannot be asked whether its clock is held", remedy)
+    if state < 0:
+        return Finding("clock", True, "unknown: the kernel does not let us ask whether its clock is held", remedy)
     error_ms = value.maxerror_us / 1000
     if state == _UNSYNCHRONISED or value.maxerror_us > _MAX_CLOCK_ERROR_US:
-        return Finding(
-            "clock", False, f"not synchronised (error up to {error_ms:.0f} ms)", "run chrony or another NTP client"
-        )
+        detail = f"the kernel knows of nobody who holds it (error up to {error_ms:.0f} ms)"
+        return Finding("clock", True, detail, remedy)
     return Finding("clock", True, f"synchronised, error below {error_ms:.1f} ms")
 
 
@@ -121,12 +145,10 @@ def _broker(settings: Settings) -> Finding:
     return Finding("broker", True, f"{settings.kafka.bootstrap_servers} answers; {len(there)} topics")
 
 
-def _topics(settings: Settings) -> Finding:
+def _topics(settings: Settings) -> list[Finding]:
     wrong = [c for c in check(settings) if c.problem is not None]
-    if wrong:
-        detail = "; ".join(f"{c.name}: {c.problem}" for c in wrong)
-        return Finding("topics", False, detail, "; ".join(sorted({c.remedy or "" for c in wrong})))
-    return Finding("topics", True, "as they must be")
+    faults = [Finding(f"topic {c.name}", False, c.problem or "", c.remedy or _REMEDIES["topics"]) for c in wrong]
+    return faults or [Finding("topics", True, "as they must be")]
 
 
 def _registry(settings: Settings) -> Finding:
@@ -154,5 +176,7 @@ def as_dict(findings: list[Finding]) -> dict[str, object]:
     """Return the JSON form."""
     return {
         "ok": all(f.ok for f in findings),
-        "findings": [{"name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy} for f in findings],
+        "findings": [
+            {"name": f.name, "ok": f.ok, "level": f.level, "detail": f.detail, "remedy": f.remedy} for f in findings
+        ],
     }

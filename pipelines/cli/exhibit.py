@@ -23,8 +23,8 @@ def demo(
 ) -> None:
     """Show the whole pipeline in one process: two synthetic detectors, a glitch, a merger, an alert.
 
-    Needs nothing but this package and takes about half a minute. Exit code 1 if the merger did not ring, or
-    anything else did.
+    Needs nothing but this package. Loads the search, then sends 24 s of data in real time. Exit code 1 if the merger
+    did not ring, or anything else did.
 
     Examples
     --------
@@ -32,11 +32,13 @@ def demo(
 
       tocsin demo --json | tail -1
     """
+    from pipelines.demo import END_S
     from pipelines.demo import demo as show_pipeline
     from pipelines.present import demo_text
     from pipelines.progress import progress
 
     configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    typer.echo(f"the search is loaded, then {END_S:g} s of data are sent in real time", err=True)
     with progress("H1 and L1 send in real time") as report:
         result = show_pipeline(out, seed, report)
     if not as_json:

@@ -44,6 +44,8 @@ def run(
 def doctor(config: Config = None, broker: Broker = None, as_json: Json = False) -> None:
     """Check broker, topics, schemas, model, accelerator, clock and disk; say what to do about each fault.
 
+    It only looks. Exit code 1 for a fault; a warning, as of a clock that cannot be asked, is none.
+
     Example:
 
       tocsin doctor --config tocsin.toml
@@ -55,8 +57,7 @@ def doctor(config: Config = None, broker: Broker = None, as_json: Json = False) 
     for finding in examine(settings):
         found.append(finding)
         if not as_json:
-            remedy = "" if finding.ok else f"\n    to do: {finding.remedy}"
-            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}{remedy}")
+            typer.echo(finding.as_text())
     if as_json:
         show(as_dict(found))
     if not all(finding.ok for finding in found):

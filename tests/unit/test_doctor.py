@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -56,8 +58,9 @@ def test_missing_topics_are_named_with_their_remedy(embedded: EmbeddedBroker, tm
     settings = {"bootstrap_servers": embedded.bootstrap_servers, "operation_timeout_s": 5}
     found = findings(kafka=settings, daemon={"state_dir": tmp_path})
     assert found["broker"].ok
-    assert "strain.H1: missing" in found["topics"].detail
-    assert found["topics"].remedy == "tocsin topics create"
+    assert "topics" not in found
+    for name in ("strain.H1", "strain.L1", "alerts.gw", "status.heartbeat"):
+        assert found[f"topic {name}"] == doctor.Finding(f"topic {name}", False, "missing", "tocsin topics create")
 
 
 def test_looking_changes_nothing_in_the_outbox_and_the_state_folder(tmp_path: Path) -> None:
@@ -70,3 +73,61 @@ def test_looking_changes_nothing_in_the_outbox_and_the_state_folder(tmp_path: Pa
     assert "1 alerts in the outbox" in found["state folder"].detail
     assert sorted(p.name for p in box.iterdir()) == ["TS150914a-1.77.writing", "TS150914a-2.alert", "old.writing"]
     assert not (tmp_path / "none").exists()
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Return all that is known of a folder: kinds, times of change and contents."""
+    found = {}
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        state = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(folder))] = (state.st_mode, state.st_mtime_ns, content)
+    return found
+
+
+def test_all_that_lies_below_the_folders_is_byte_for_byte_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the command stands, and where its folders are yet to be made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state/outbox").mkdir(parents=True)
+    names = ("checkpoint.npz", "checkpoint.tmp", ".lock", "outbox/a.alert", "outbox/b.1.writing", "outbox/c.damaged")
+    for name in names:
+        (tmp_path / "state" / name).write_bytes(b"half")
+    before = tree(tmp_path)
+    found = findings()
+    assert found["state folder"].ok
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("state", "maxerror_us", "said", "level"),
+    [
+        (0, 1500, "synchronised, error below 1.5 ms", "ok"),
+        (5, 16_000_000, "the kernel knows of nobody who holds it", "warning"),
+        (0, 500_000, "the kernel knows of nobody who holds it", "warning"),
+        (-1, 0, "unknown: the kernel does not let us ask", "warning"),
+        (None, 0, "unknown: this system cannot be asked", "warning"),
+    ],
+)
+def test_a_clock_that_nobody_holds_or_that_cannot_be_asked_is_a_warning(
+    state: int | None, maxerror_us: int, said: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ntp_gettime(value: Any) -> int:
+        value._obj.maxerror_us = maxerror_us
+        assert state is not None
+        return state
+
+    library = SimpleNamespace() if state is None else SimpleNamespace(ntp_gettime=ntp_gettime)
+    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda _: library)
+    finding = doctor._clock(load_settings())
+    assert finding.detail.startswith(said)
+    assert (finding.level, finding.ok) == (level, True)
+    assert (finding.remedy is None) == (level == "ok")
+    assert as_dict([finding])["ok"] is True
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    found = findings(daemon={"state_dir": tmp_path / "state"}, publish={"outbox": tmp_path / "outbox"})
+    assert found["state folder"].detail == f"{tmp_path / 'state'} is no folder"
