@@ -126,7 +126,7 @@ class Stage:
 
     def lead_as_preferred(self) -> None:
         """Give each partition back to its first replica, as Kafka does every five minutes: leaders stay spread."""
-        admin = AdminClient({"bootstrap.servers": self.cluster.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": self.cluster.bootstrap_servers, "log_level": 0})
         admin.elect_leaders(ElectionType.PREFERRED).result(30)
 
     @property
