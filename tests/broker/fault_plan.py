@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from random import Random
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from .fault_reader import now_ns
 from .fault_stage import Stage, wait
 from .referee import NS, Fault
@@ -72,12 +75,22 @@ def _brokers(name: str, stage: Stage, nodes: Sequence[int], how: str, hold_s: fl
     time.sleep(hold_s)
     for i in nodes:
         (stage.cluster.start if how == "kill" else stage.cluster.resume)(i)
-    stage.cluster.wait_until_all_answer(_PATIENCE_S)
+    if not wait(lambda: all(_answers(stage, i) for i in nodes), _PATIENCE_S):
+        raise AssertionError(f"brokers {nodes} do not answer {_PATIENCE_S:g} s after they were healed")
     healed_ns = now_ns()
     stage.cluster.wait_until_healed(_PATIENCE_S)
     stage.lead_as_preferred()
     from_healing = len(nodes) > 1 or (how == "pause" and hold_s > stage.session_s)
     return _settled(name, stage, injected_ns, healed_ns, f"{target} for {hold_s:.1f} s", from_healing)
+
+
+def _answers(stage: Stage, node: int) -> bool:
+    """Whether a broker itself answers: what the others say of it is old while the controllers have no quorum."""
+    client = AdminClient({"bootstrap.servers": f"127.0.0.1:{stage.cluster.nodes[node].port}", "log_level": 0})
+    try:
+        return len(client.list_topics(timeout=2).brokers) == len(stage.cluster.brokers)
+    except KafkaException:
+        return False
 
 
 def _daemon(name: str, stage: Stage, number: signal.Signals) -> Fault:
