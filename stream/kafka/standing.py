@@ -57,14 +57,19 @@ def read_statistics(report: str) -> dict[str, _Answer]:
     found = {}
     for topic, entry in stats["topics"].items():
         read = [p for p in entry["partitions"].values() if p["desired"] and p["partition"] >= 0]
-        if read and all(p["fetch_state"] == "active" and p["leader"] in idle_s for p in read):
-            answered_s = now_s - max(idle_s[p["leader"]] for p in read)
+        if read and all(_is_fetched(p) and p["broker"] in idle_s for p in read):
+            answered_s = now_s - max(idle_s[p["broker"]] for p in read)
             found[topic] = _Answer(answered_s, all(_is_at_end(p) for p in read))
     return found
 
 
 def _is_up(broker: Mapping[str, Any]) -> bool:
     return bool(broker["state"] == "UP" and broker["nodeid"] >= 0 and broker["rxidle"] >= 0)
+
+
+def _is_fetched(partition: Mapping[str, Any]) -> bool:
+    """Whether messages are asked for where they are: after a failover the old leader is, for a while, asked on."""
+    return bool(partition["fetch_state"] == "active" and partition["broker"] == partition["leader"] >= 0)
 
 
 def _is_at_end(partition: Mapping[str, Any]) -> bool:

@@ -11,12 +11,12 @@ from stream.kafka.standing import LeaderWatch, Standing
 def report(ts_s: float, idle_s: float = 0.01, **partition: Any) -> str:
     """Return a report of one topic with one partition, led by broker 1."""
     fields = {
-        "partition": 0, "leader": 1, "desired": True, "fetch_state": "active", "fetchq_cnt": 0, "next_offset": 5,
+        "partition": 0, "leader": 1, "broker": 1, "desired": True, "fetch_state": "active", "fetchq_cnt": 0, "next_offset": 5,
         "hi_offset": 5,
     }  # fmt: skip
     state = partition.pop("state", "UP")
     brokers = {"a:1/1": {"nodeid": 1, "state": state, "rxidle": round(idle_s * 1e6)}}
-    unassigned = {"partition": -1, "leader": -1, "desired": False, "fetch_state": "none"}
+    unassigned = {"partition": -1, "leader": -1, "broker": -1, "desired": False, "fetch_state": "none"}
     topics = {"strain.H1": {"partitions": {"0": fields | partition, "-1": fields | unassigned}}}
     return json.dumps({"ts": round(ts_s * 1e6), "brokers": brokers, "topics": topics})
 
@@ -43,7 +43,7 @@ def test_a_hung_leader_has_answered_long_ago_and_its_return_begins_anew() -> Non
 
 
 def test_a_lost_leader_an_unknown_one_and_an_offset_that_is_looked_up_are_no_answers() -> None:
-    for change in ({"state": "DOWN"}, {"leader": -1}, {"leader": 2}, {"fetch_state": "offset-query"}):
+    for change in ({"state": "DOWN"}, {"leader": -1}, {"leader": 2}, {"broker": 2}, {"fetch_state": "offset-query"}):
         watch = LeaderWatch(lambda: 10.0)
         watch(report(10.0, **change))
         assert watch.standing() == {}
