@@ -11,8 +11,8 @@ from stream.kafka.standing import LeaderWatch, Standing
 def report(ts_s: float, idle_s: float = 0.01, **partition: Any) -> str:
     """Return a report of one topic with one partition, led by broker 1."""
     fields = {
-        "partition": 0, "leader": 1, "broker": 1, "desired": True, "fetch_state": "active", "fetchq_cnt": 0, "next_offset": 5,
-        "hi_offset": 5,
+        "partition": 0, "leader": 1, "broker": 1, "desired": True, "fetch_state": "active", "fetchq_cnt": 0,
+        "next_offset": 5, "hi_offset": 5,
     }  # fmt: skip
     state = partition.pop("state", "UP")
     brokers = {"a:1/1": {"nodeid": 1, "state": state, "rxidle": round(idle_s * 1e6)}}
