@@ -15,40 +15,20 @@ import contextlib
 import json
 import os
 import threading
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import structlog
 
+from pipelines.checkpoint_file import Checkpoint, pack, read
 from pipelines.search import Stages
-from stream.condition import ConditionerState
-from stream.condition.psd import PsdState
-from stream.denoise import EngineState, SpectraState
 from stream.lock import FolderLock
 from stream.significance import BackgroundCounts
 from stream.timebase import NS_PER_S
 
 log = structlog.get_logger()
 _NAME = "checkpoint.npz"
-_FORMAT = 2
-_SPECTRA = ("xx", "xd", "dd")
-_UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, EOFError, zipfile.BadZipFile
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What the file holds."""
-
-    model: str
-    conditioners: tuple[ConditionerState, ...]
-    denoisers: dict[str, EngineState] = field(default_factory=dict)
-    live: dict[tuple[str, ...], BackgroundCounts] = field(default_factory=dict)
 
 
 def take(stages: Stages) -> Checkpoint:
@@ -76,7 +56,7 @@ def save(stages: Stages, folder: Path) -> None:
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write a checkpoint as :func:`save` does."""
     folder.mkdir(parents=True, exist_ok=True)
-    header, arrays = _packed(checkpoint)
+    header, arrays = pack(checkpoint)
     temporary = folder / f".{_NAME}.{os.getpid()}"
     try:
         with temporary.open("wb") as file:
@@ -151,8 +131,8 @@ def restore(stages: Stages, folder: Path) -> bool:
     try:
         if not path.exists():
             return False
-        kept = _read(path)
-    except _UNREADABLE as error:
+        kept = read(path)
+    except Exception as error:  # a supervisor: a damaged archive brings up anything, and the daemon must start
         _set_aside(path, error)
         return False
     for state in kept.conditioners:
@@ -184,72 +164,4 @@ def _say_what_was_kept(kept: Checkpoint) -> None:
         "checkpoint",
         psd_gps={c.detector: int(c.psd.times_ns.max()) // NS_PER_S for c in kept.conditioners if len(c.psd.times_ns)},
         denoisers=sorted(kept.denoisers),
-    )
-
-
-# -- the file's form ----------------------------------------------------------------------------------------------
-
-
-def _packed(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the header (JSON) and the arrays, named ``part/detector/what``."""
-    arrays: dict[str, Any] = {}
-    for c in checkpoint.conditioners:
-        arrays |= {f"psd/{c.detector}/periodograms": c.psd.periodograms, f"psd/{c.detector}/times_ns": c.psd.times_ns}
-    for name, d in checkpoint.denoisers.items():
-        arrays[f"denoise/{name}/filters"] = d.filters
-        arrays |= {f"denoise/{name}/{what}": getattr(d.spectra, what) for what in _SPECTRA}
-    header = {
-        "format": _FORMAT,
-        "model": checkpoint.model,
-        "live": {",".join(key): counts.as_dict() for key, counts in checkpoint.live.items()},
-        "psd": {
-            c.detector: {"input_rate_hz": c.input_rate_hz, "cleaned": c.cleaned} for c in checkpoint.conditioners
-        },
-        "denoise": {
-            name: {
-                "layout": d.layout, "strain_rate_hz": d.strain_rate_hz, "pairs": d.pairs, "gps_ns": d.gps_ns,
-                "taps": d.taps, "is_open": d.is_open, "fits": d.fits, "power_ratio": d.power_ratio,
-                "weight": d.spectra.weight, "weight2": d.spectra.weight2,
-            }
-            for name, d in checkpoint.denoisers.items()
-        },
-    }  # fmt: skip
-    return header, arrays
-
-
-def _read(path: Path) -> Checkpoint:
-    with np.load(path) as file:
-        header = json.loads(file["header"].tobytes())
-        if header["format"] != _FORMAT:
-            raise ValueError(f"format {header['format']}, not {_FORMAT}")
-        arrays = {name: file[name] for name in file.files}
-    return Checkpoint(
-        model=str(header["model"]),
-        conditioners=tuple(
-            ConditionerState(
-                name,
-                PsdState(arrays[f"psd/{name}/periodograms"], arrays[f"psd/{name}/times_ns"].astype(np.int64)),
-                values["input_rate_hz"],
-                bool(values["cleaned"]),
-            )
-            for name, values in header["psd"].items()
-        ),
-        denoisers={name: _denoiser(name, values, arrays) for name, values in header["denoise"].items()},
-        live={tuple(key.split(",")): BackgroundCounts.from_dict(v) for key, v in header["live"].items()},
-    )
-
-
-def _denoiser(name: str, values: dict[str, Any], arrays: dict[str, Any]) -> EngineState:
-    parts = {what: arrays[f"denoise/{name}/{what}"] for what in _SPECTRA}
-    return EngineState(
-        layout=tuple((int(rate), tuple(channels)) for rate, channels in values["layout"]),
-        strain_rate_hz=int(values["strain_rate_hz"]),
-        pairs=tuple((first, second) for first, second in values["pairs"]),
-        gps_ns=int(values["gps_ns"]),
-        taps=tuple(int(n) for n in values["taps"]),
-        filters=arrays[f"denoise/{name}/filters"],
-        is_open=bool(values["is_open"]),
-        fits=int(values["fits"]),
-        power_ratio=values["power_ratio"],
-        spectra=SpectraState(weight=values["weight"], weight2=values["weight2"], **parts),
     )

@@ -3,8 +3,7 @@
 Stands between ``align`` and ``condition``. Latency: none; see :mod:`stream.denoise.wiener`.
 """
 
-from stream.denoise.engine import EngineState
-from stream.denoise.fit import SpectraState
+from stream.denoise.kept import EngineState, SpectraState
 from stream.denoise.wiener import LATENCY_S, DenoiseState, WitnessRegression
 
 __all__ = ["LATENCY_S", "DenoiseState", "EngineState", "SpectraState", "WitnessRegression"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from stream import filters
-from stream.denoise.fit import SEGMENT_S, STEP_S, Band, Spectra, SpectraState
+from stream.denoise.fit import SEGMENT_S, STEP_S, Band, Spectra
+from stream.denoise.kept import EngineState
 from stream.denoise.regressors import BAND_LOW_HZ, MISSING, Layout, RegressorBank
 from stream.denoise.resample import BAND_EDGE, Resampler
 from stream.records import Segment, WitnessGroup
@@ -15,7 +14,7 @@ from stream.settings import DenoiseSettings
 from stream.timebase import HOP_NS, HOPS_PER_S
 from stream.types import FloatArray
 
-__all__ = ["ACTIVE", "MISSING", "NOTHING", "NOT_PROVEN", "SETTLING", "STRAIN_SCALE", "WORSE", "Engine", "EngineState"]
+__all__ = ["ACTIVE", "MISSING", "NOTHING", "NOT_PROVEN", "SETTLING", "STRAIN_SCALE", "WORSE", "Engine"]
 
 STRAIN_SCALE = 1e21
 FADE_HOPS = 4
@@ -35,35 +34,6 @@ _STEP_HOPS = STEP_S * HOPS_PER_S
 _SEGMENT_HOPS = SEGMENT_S * HOPS_PER_S
 _SUBBAND_HZ = 16.0
 _SUBBAND_LIMIT = 1.1
-
-
-@dataclass(frozen=True, slots=True)
-class EngineState:
-    """What a checkpoint keeps: what was learned, not where the filters stood.
-
-    Attributes
-    ----------
-    layout, strain_rate_hz, pairs : Layout, int, tuple of (str, str)
-        Channels and rates, and the patterns of products: what the regressors were.
-    gps_ns : int
-        End of the data that it was learned from.
-    taps : tuple of int
-        Length of each regressor's filter.
-    filters : array of float64, shape (n_regressors, max(taps))
-    is_open : bool
-        Whether the guard let the prediction through.
-    """
-
-    layout: Layout
-    strain_rate_hz: int
-    pairs: tuple[tuple[str, str], ...]
-    gps_ns: int
-    taps: tuple[int, ...]
-    filters: FloatArray
-    is_open: bool
-    fits: int
-    power_ratio: float | None
-    spectra: SpectraState
 
 
 class Engine:

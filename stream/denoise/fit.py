@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream.denoise.kept import SpectraState
 from stream.types import BoolArray, ComplexArray, FloatArray
 
 SEGMENT_S = 4
@@ -43,27 +44,6 @@ class Band:
     """Of strain's way down to the working rate, and its high-pass."""
     raising: ComplexArray
     """Of the prediction's way up."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpectraState:
-    """What a checkpoint keeps of the spectra.
-
-    Attributes
-    ----------
-    xx : array of complex128, shape (n_regressors * (n_regressors + 1) / 2, n_frequencies)
-        Upper triangle of the Hermitian S_xx, row by row.
-    xd : array of complex128, shape (n_regressors, n_frequencies)
-    dd : array of float64, shape (n_frequencies,)
-    weight, weight2 : float
-        Sums of the segments' weights and of their squares.
-    """
-
-    xx: ComplexArray
-    xd: ComplexArray
-    dd: FloatArray
-    weight: float
-    weight2: float
 
 
 def median_over(values: FloatArray, width: int) -> FloatArray:

@@ -31,7 +31,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import structlog
 
-from stream.denoise.engine import ACTIVE, MISSING, STRAIN_SCALE, Engine, EngineState
+from stream.denoise.engine import ACTIVE, MISSING, STRAIN_SCALE, Engine
+from stream.denoise.kept import EngineState
 from stream.denoise.regressors import layout_of
 from stream.records import Segment
 from stream.settings import DenoiseSettings

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from pipelines import checkpoint
+from pipelines import checkpoint, checkpoint_file
 from pipelines.report import Report
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.condition.psd import PsdState
@@ -69,6 +69,20 @@ def test_a_half_written_checkpoint_is_set_aside(run_for_a_while: Stages, tmp_pat
     assert not checkpoint.restore(compose(Settings()), tmp_path)
 
 
+def test_whatever_bytes_are_damaged_the_search_starts(run_for_a_while: Stages, tmp_path: Path) -> None:
+    """With what it can read or from nothing."""
+    checkpoint.save(run_for_a_while, tmp_path)
+    whole = (tmp_path / "checkpoint.npz").read_bytes()
+    rng, fresh = np.random.default_rng(6), compose(Settings())
+    tail = len(whole) - 1500  # the archive's directory, where a byte matters most
+    for place in [*rng.integers(0, len(whole), 20), *rng.integers(tail, len(whole), 60), *rng.integers(0, 600, 20)]:
+        damaged = bytearray(whole)
+        damaged[int(place)] ^= int(rng.integers(1, 256))
+        (tmp_path / "checkpoint.npz").write_bytes(damaged)
+        checkpoint.restore(fresh, tmp_path)
+        assert all(np.isfinite(c.psd()).all() for c in fresh.condition.values() if c.psd_ready)
+
+
 def test_a_full_disk_leaves_the_old_checkpoint(
     run_for_a_while: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +100,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(
 
 
 def test_an_old_format_is_set_aside(run_for_a_while: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_FORMAT", 1)
+    monkeypatch.setattr(checkpoint_file, "FORMAT", 1)
     checkpoint.save(run_for_a_while, tmp_path)
     monkeypatch.undo()
     assert not checkpoint.restore(compose(Settings()), tmp_path)
@@ -115,7 +129,7 @@ def test_a_slow_disk_holds_up_nobody_and_the_newest_is_written(
     written: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
 
-    def slowly(kept: checkpoint.Checkpoint, _: Path) -> None:
+    def slowly(kept: checkpoint_file.Checkpoint, _: Path) -> None:
         begun.set()
         assert go_on.wait(30)
         written.append(kept.model)
