@@ -10,25 +10,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from stream.errors import TransportError
+from stream.errors import TocsinError, TransportError
 from stream.kafka.topics import list_topics
 from stream.settings import Settings
 from stream.text import clean
 
 _LONGEST_LOOK_S = 5.0
 _LOOK_MS = 500
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 @contextmanager
 def leaving(stop: threading.Event, timeout_s: float | None = None) -> Iterator[None]:
-    """Set ``stop`` on SIGTERM and SIGHUP, when standard output's reader has gone, and after a time.
+    """Set ``stop`` on SIGTERM, SIGHUP and Ctrl-C, when standard output's reader has gone, and after a time.
 
     Without this a process that waits for the next alert is ended in the middle of its group, whose other members then
-    wait for it; and one whose pipe was closed would not know before that alert comes.
-    """
+    wait for it; and one whose pipe was closed would not know before that alert comes. An exception out of a signal's
+    handler is lost in Kafka's client, so Ctrl-C asks as the others do; a second one ends whatever still runs.
 
-    def told(_: int, __: FrameType | None) -> None:
+    Raises
+    ------
+    KeyboardInterrupt
+        At the end, if it was Ctrl-C.
+    """
+    interrupted = False
+
+    def told(number: int, _: FrameType | None) -> None:
+        nonlocal interrupted
+        if number == signal.SIGINT:
+            interrupted = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         stop.set()
 
     before = {number: signal.signal(number, told) for number in _SIGNALS}
@@ -41,11 +52,16 @@ def leaving(stop: threading.Event, timeout_s: float | None = None) -> Iterator[N
         timer.start()
     try:
         yield
+    except TocsinError:
+        if not interrupted:  # else it is of the end that was asked for, as of what could not be sent any more
+            raise
     finally:
         done.set()
         timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _watch_reader(stop: threading.Event, done: threading.Event) -> None:
@@ -53,7 +69,7 @@ def _watch_reader(stop: threading.Event, done: threading.Event) -> None:
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)  # what is reported without being asked for: an error, a hang-up
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):  # closed from the start, or no file at all
         return
     while not done.is_set():
         if poll.poll(_LOOK_MS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,13 +40,16 @@ def simulate(
       tocsin simulate -d H1 -d L1 -d V1 --every 10 --inject bbh --gap L1:30:5
     """
     from pipelines.simulate import Simulation, parse_gap, simulate_to_kafka
+    from pipelines.waiting import leaving
 
     settings = settings_from(config, broker, detectors)
     simulation = Simulation(
         seed=seed, inject=inject, every_s=every, glitch_rate_hz=glitch_rate, duration_s=duration, block_s=block,
         witnesses=witnesses, gaps=tuple(parse_gap(text) for text in gap or ()),
     )  # fmt: skip
-    simulate_to_kafka(settings, simulation)
+    stop = threading.Event()
+    with leaving(stop):
+        simulate_to_kafka(settings, simulation, stop)
 
 
 def replay(
@@ -74,15 +78,17 @@ def replay(
     from pipelines import replay as replaying
     from pipelines.present import report_text
     from pipelines.progress import progress
+    from pipelines.waiting import leaving
 
     settings = settings_from(config, broker)
     if not direct:
         if alerts is not None or report is not None:
             raise ConfigurationError("--alerts and --report are written by --direct; on Kafka, subscribe")
-        with progress("replayed") as shown:
+        stop = threading.Event()
+        with progress("replayed") as shown, leaving(stop):
             shift_ns = replaying.replay_to_kafka(
                 files, settings=settings, speed=speed, rebase=rebase_time == "now",
-                block_s=1 / 16 if block is None else block, progress=shown,
+                block_s=1 / 16 if block is None else block, progress=shown, stop=stop,
             )  # fmt: skip
         show({"shift_s": shift_ns // 1_000_000_000}) if as_json else None
         return

@@ -74,14 +74,16 @@ def test_a_topic_that_is_not_there_is_named_once_and_its_first_alert_is_received
     assert "waiting" not in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_told_to_leave_it_leaves_its_group(number: signal.Signals, broker: EmbeddedBroker, start: Start) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)])
+def test_told_to_leave_it_leaves_its_group(
+    number: signal.Signals, code: int, broker: EmbeddedBroker, start: Start
+) -> None:
     broker.create_topic("alerts.gw")
     process = start("subscribe", "--broker", broker.bootstrap_servers)
     assert read_until(process.stderr, "partitions_assigned")
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == code, err
     assert "partitions_revoked" in err
     assert "Traceback" not in err
 
@@ -125,3 +127,14 @@ def test_any_command_ends_quietly_when_nobody_reads(command: list[str], start: S
     process.stdout.close()
     assert process.wait(timeout=60) == 0
     assert process.stderr.read() == ""
+
+
+def test_a_simulation_told_to_leave_sends_what_waits_and_ends_well(broker: EmbeddedBroker, start: Start) -> None:
+    for topic in ("strain.H1", "witness.H1"):
+        broker.create_topic(topic)
+    process = start("simulate", "-d", "H1", "--inject", "bbh", "--every", "2", "--broker", broker.bootstrap_servers)
+    assert read_until(process.stderr, "injected")
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err

@@ -114,6 +114,16 @@ def test_a_mistake_ends_with_2_and_few_words(words: tuple[str, ...], mistake: li
     assert err.count("\n") <= 6
 
 
+@pytest.mark.parametrize("words", [("topics", "list"), ("topics", "create"), ("topics", "check")], ids=" ".join)
+def test_no_broker_ends_with_1_and_a_line(
+    words: tuple[str, ...], tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_KAFKA__OPERATION_TIMEOUT_S", "1")
+    code, _, err = tocsin(*words, "--broker", "127.0.0.1:1")
+    assert (code, err.count("\n")) == (1, 1), err
+    assert "no broker at 127.0.0.1:1" in err
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_shows_all_that_was_written(
     words: tuple[str, ...], tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch

@@ -131,3 +131,10 @@ def test_a_file_in_the_place_of_the_folder_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     found = findings(daemon={"state_dir": tmp_path / "state"}, publish={"outbox": tmp_path / "outbox"})
     assert found["state folder"].detail == f"{tmp_path / 'state'} is no folder"
+
+
+def test_credentials_of_the_registry_are_not_told(tmp_path: Path) -> None:
+    away = {"schema_registry_url": "http://me:hunter2@127.0.0.1:1", "operation_timeout_s": 1}
+    found = findings(kafka=away | {"bootstrap_servers": "127.0.0.1:1"}, daemon={"state_dir": tmp_path})
+    assert not found["registry"].ok
+    assert "hunter2" not in str(found)
