@@ -33,7 +33,7 @@ from stream.errors import TransportError
 from stream.health import HealthServer
 from stream.kafka.consumer import Consumer
 from stream.kafka.producer import Producer
-from stream.kafka.topics import list_topics, required_topics
+from stream.kafka.topics import wait_for_topics
 from stream.records import Candidate, Masked, WhitenedSegment
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, SystemClock, ns_to_gps_s
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 _COMMIT_S = 2.0
+_LAST_BEAT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def run(
     Raises
     ------
     TransportError
-        If the broker or a topic is not there at the start.
+        If a topic is not there at the start; a broker that is away is waited for.
     ModelError, ProviderError, ConfigurationError
         If what was asked for is not there, or another daemon has the state folder.
     PublishError
@@ -191,7 +192,6 @@ def run(
     stop = stop or stop_on_signals()
     with ExitStack() as closing:
         closing.enter_context(own_folders(settings))
-        _check_topics(settings)
         stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
         hearing = HearingWatch(settings.strain.detectors, clock)
         stages.tap = _watching(hooks.tap, hearing)
@@ -199,8 +199,12 @@ def run(
         publisher = Publisher(settings, clock, _counted(hooks.published))
         closing.callback(publisher.close)
         heartbeats = Producer(settings.kafka)
-        closing.callback(heartbeats.close)
-        consumer = closing.enter_context(Consumer(settings.kafka, _topics(settings)))
+        closing.callback(heartbeats.close, _LAST_BEAT_S)
+        consumer = Consumer(
+            settings.kafka, _topics(settings), instance_id=settings.kafka.group_instance_id,
+            may_commit=lambda: publisher.safe,
+        )  # fmt: skip
+        closing.callback(consumer.close)
         registry = _registry(settings)
         codec = strain_codec(settings.strain, registry)
         source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set, registry)
@@ -210,6 +214,7 @@ def run(
         source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats, registry)
         server = HealthServer(settings.daemon.http_host, settings.daemon.http_port, observer.healthy, observer.ready)
         closing.callback(server.close)
+        _await_topics(settings, stop, observer)
         log.info(
             "started", version=__version__, model=stages.card.label, provider=settings.infer.provider,
             brokers=settings.kafka.bootstrap_servers, detectors=settings.strain.detectors,
@@ -221,8 +226,8 @@ def run(
         observer.draining = True
         log.info("draining", alerts_waiting=publisher.waiting)
         housekeeper.beat()
-        publisher.close()
         housekeeper.checkpoint()
+        publisher.close()
     log.info("stopped")
 
 
@@ -261,11 +266,14 @@ def _topics(settings: Settings) -> list[str]:
     return topics
 
 
-def _check_topics(settings: Settings) -> None:
-    there = list_topics(settings)
-    missing = [spec.name for spec in required_topics(settings) if spec.name not in there]
-    if missing:
-        raise TransportError(f"topics are missing: {', '.join(missing)}: make them with `tocsin topics create`")
+def _await_topics(settings: Settings, stop: threading.Event, observer: Observer) -> None:
+    """Wait for broker and topics; a daemon that ends here has nothing to publish that is not in the outbox."""
+    there = False
+    try:
+        there = wait_for_topics(settings, stop.is_set, observer.turn)
+    finally:
+        if not there:
+            observer.publisher.close(0.0)
 
 
 def stop_on_signals() -> threading.Event:

@@ -81,7 +81,8 @@ def local_settings(bootstrap_servers: str, state: Path, **strain: object) -> Set
     return load_settings(
         None,
         {
-            "kafka": {"bootstrap_servers": bootstrap_servers},
+            # The embedded broker makes whoever joins a group again wait for a session.
+            "kafka": {"bootstrap_servers": bootstrap_servers, "session_timeout_s": 3.0},
             "strain": {"witnesses": True} | strain,
             "denoise": {"bilinear": BILINEAR},
             "publish": {"transactions": False, "outbox": state / "outbox"},

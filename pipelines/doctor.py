@@ -19,7 +19,8 @@ from pipelines.search import compose
 from stream.codec.alert import decode_alert
 from stream.codec.registry import schema_registry
 from stream.errors import TocsinError
-from stream.kafka.topics import check, list_topics
+from stream.kafka.checks import check
+from stream.kafka.topics import list_topics
 from stream.publish.outbox import count_waiting
 from stream.settings import Settings
 

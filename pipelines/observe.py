@@ -43,6 +43,10 @@ class Observer:
     draining: bool = False
     _counted: dict[tuple[str, ...], float] = field(default_factory=dict)
 
+    def turn(self) -> None:
+        """Note that the loop came by."""
+        self.turned_s = time.monotonic()
+
     def update(self) -> None:
         """Bring the metrics up to date."""
         for lane in self.stages.align.stats.detectors:
@@ -137,6 +141,7 @@ class Observer:
         heard = any(e.heard for e in ears) and not any(e.deaf for e in ears)
         return self.healthy() | {
             "broker": Check(bool(assigned), f"{len(assigned)} partitions assigned{self._waits()}"),
+            "alert topic": Check(self.publisher.ready, "read" if self.publisher.ready else "waited for"),
             "clock": Check(self.status.clock_behind_s == 0, self._clock_detail()),
             "detectors": Check(heard, detail),
             "draining": Check(not self.draining, "ending" if self.draining else "no"),

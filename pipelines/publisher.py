@@ -10,12 +10,17 @@ One worker thread with a bounded queue, so that the search never waits for a bro
 The alert topic is the truth. When the publisher starts, and after any failure whose outcome is not known (a broker
 that vanished in mid-commit), it makes a new transactional producer, which ends whatever the old one had left open,
 reads the topic, and sends only what is not there. A crash at any step therefore neither loses nor doubles an alert.
+
+All this is the worker's: a topic without a leader, or no broker at all, is waited for while the search hears on.
+Until the truth has been read candidates have no id and stand only in the queue, as they do while an alert before them
+is being sent. :attr:`Publisher.safe` says when none does: the daemon then lets its place on the strain move on.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +41,14 @@ from stream.timebase import Clock
 
 log = structlog.get_logger()
 _QUEUE = 256
-_BACK_OFF_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+_CLOSE_S = 8.0
+_GRACE_S = 2.0
+"""A call that waits for the broker looks up once a second."""
+_BACK_OFF_S = (0.1, 0.25, 0.5, 1.0)
+_FOR_EVER_S = 3600.0
+_TRUTH_S = 5.0
+"""So long nothing may come while the alert topic is read, before it is said and tried again."""
+_SAY_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +69,6 @@ class Publisher:
     clock : Clock
     on_published : callable, optional
         Told of every acknowledged alert, from the worker's thread.
-
-    Raises
-    ------
-    TransportError
-        If the alert topic cannot be read at the start: without the truth nothing may be sent.
     """
 
     def __init__(
@@ -76,9 +83,12 @@ class Publisher:
         self._unsent: list[Outgoing] = []
         self._error: BaseException | None = None
         self._known: set[str] = set()
-        self._closed = False
-        self._producer = self._connect()
-        self._recover()
+        self._closed = threading.Event()
+        self._patient_until_s = float("inf")
+        self._producer: TransactionalProducer | None = None
+        self._in_step = False
+        self._recovered = False
+        self._said_s = -_SAY_EVERY_S
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
 
@@ -107,47 +117,77 @@ class Publisher:
         return self._error is None and self._thread.is_alive()
 
     @property
+    def ready(self) -> bool:
+        """Whether the alert topic has been read, so that alerts can be sent."""
+        return self._recovered and self.alive
+
+    @property
+    def safe(self) -> bool:
+        """Whether every candidate that was handed over has its alert in the outbox, or on Kafka."""
+        return self._recovered and self._queue.unfinished_tasks == 0
+
+    @property
     def waiting(self) -> int:
         """Alerts that Kafka does not have yet."""
         return self._queue.qsize() + len(self._unsent)
 
-    def close(self, timeout_s: float = 30.0) -> None:
+    def close(self, timeout_s: float = _CLOSE_S) -> None:
         """Send what waits, then end; what could not be sent stays in the outbox for the next start."""
-        if self._closed:
+        if self._closed.is_set():
             return
-        self._closed = True
+        self._patient_until_s = time.monotonic() + timeout_s
+        self._closed.set()
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s + _GRACE_S)
         if self._unsent:
             log.warning("alerts_left_in_outbox", alerts=[a.superevent_id for a in self._unsent])
-        self._producer.close()
+        if not self.safe:
+            # Their strain's offsets were not committed: the next start finds them again.
+            log.warning("candidates_left", candidates=self._queue.qsize())
+        if self._producer is not None and not self._thread.is_alive():
+            self._producer.close(0.0 if self._unsent else _CLOSE_S)
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        """Take candidates and send alerts until told to end; only here is the outbox touched."""
-        attempt, ending = 0, False
+        """Read the truth, then take candidates and send alerts until told to end; only here is the outbox touched."""
+        attempt = 0
         try:
-            while not ending or (self._unsent and attempt < len(_BACK_OFF_S)):
-                ending = self._take(0.0 if ending else self._patience_s(attempt)) or ending
-                attempt = 0 if self._send_all(reconnect=attempt > 0) else min(attempt + 1, len(_BACK_OFF_S))
+            while not self._finished():
+                if self._recovered:
+                    self._take(self._patience_s(attempt))
+                elif attempt:
+                    time.sleep(self._patience_s(attempt))
+                attempt = 0 if self._send_all() else attempt + 1
         except BaseException as error:
             self._error = error
             log.error("publisher_died", error=str(error), exc_info=True)
 
-    def _patience_s(self, attempt: int) -> float:
-        return _BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else 3600.0
-
-    def _take(self, timeout_s: float) -> bool:
-        """Wait for a candidate and make its alert; return True when the end was asked for."""
-        try:
-            candidate = self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait()
-        except queue.Empty:
+    def _finished(self) -> bool:
+        """Whether the end was asked for, and all is sent or the time given for it is over."""
+        if not self._closed.is_set():
             return False
-        if candidate is None:
-            return True
-        self._make(candidate)
-        return False
+        return self._abandoned() or (self._recovered and self._queue.empty() and not self._unsent)
+
+    def _patience_s(self, attempt: int) -> float:
+        """Return how long to wait for a candidate: not long while something is to be tried again."""
+        return _BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else _FOR_EVER_S
+
+    def _abandoned(self) -> bool:
+        """Whether the end was asked for and the time given for it is over."""
+        return time.monotonic() > self._patient_until_s
+
+    def _take(self, timeout_s: float) -> None:
+        """Wait for a candidate and make its alert; None only wakes."""
+        try:
+            candidate = self._queue.get(timeout=timeout_s)
+        except queue.Empty:
+            return
+        try:
+            if candidate is not None:
+                self._make(candidate)
+        finally:
+            self._queue.task_done()
 
     def _make(self, candidate: Candidate) -> None:
         """Assign the id and write the alert to the outbox; an event that has its alert gets no second one."""
@@ -177,24 +217,38 @@ class Publisher:
         headers = (*hop_headers(alert_id, settings.publish), *tocsin_headers(extra))
         return Outgoing(alert_id, superevent_id, candidate.gps_ns, encode_alert(alert), to_json(alert, extra), headers)
 
-    def _send_all(self, reconnect: bool) -> bool:
+    def _send_all(self) -> bool:
         """Send what waits; return False when the broker would not have it, so that it is tried again."""
         try:
-            if reconnect and self._unsent:
-                self._producer = self._connect()
-                self._read_truth()
+            if not self._in_step:
+                self._reconnect()
             while self._unsent:
                 self._send(self._unsent[0])
                 self._unsent.pop(0)
         except TransportError as error:
-            log.warning("alert_not_sent_yet", alerts=len(self._unsent), error=str(error))
+            self._in_step = False
+            self._say(error)
             return False
         return True
+
+    def _say(self, error: TransportError) -> None:
+        """Log what is waited for, once in a while."""
+        if time.monotonic() - self._said_s < _SAY_EVERY_S:
+            return
+        self._said_s = time.monotonic()
+        if self._recovered:
+            log.warning("alert_not_sent_yet", alerts=len(self._unsent), error=str(error))
+        else:
+            log.warning(
+                "waiting_for_alert_topic", topic=self._settings.topics.alerts, candidates=self._queue.qsize(),
+                error=str(error),
+            )  # fmt: skip
 
     def _send(self, alert: Outgoing) -> None:
         """Append one alert to both topics, as one, unless the topic has it."""
         if alert.alert_id not in self._known:
             topics = self._settings.topics
+            assert self._producer is not None
             with self._producer.transaction():
                 self._producer.send(topics.alerts, alert.superevent_id, alert.avro, alert.headers)
                 headers = tuple((k, b"json" if k == "_format" else v) for k, v in alert.headers)
@@ -211,13 +265,20 @@ class Publisher:
 
     # -- the truth ----------------------------------------------------------------------------------------------
 
-    def _connect(self) -> TransactionalProducer:
-        publish = self._settings.publish
-        return TransactionalProducer(self._settings.kafka, publish.transactional_id, publish.transactions)
+    def _reconnect(self) -> None:
+        """Make a producer, which ends what an older one left open, and read what is on the topic."""
+        settings, publish = self._settings, self._settings.publish
+        self._producer = TransactionalProducer(
+            settings.kafka, publish.transactional_id, publish.transactions, self._abandoned
+        )
+        for message in read_all(settings.kafka, settings.topics.alerts, _TRUTH_S):
+            self._remember(message)
+        if not self._recovered:
+            self._recover()
+        self._in_step = True
 
     def _recover(self) -> None:
-        """Read the topic, then queue what the outbox holds and the topic lacks."""
-        self._read_truth()
+        """Queue what the outbox holds and the topic lacks."""
         for alert in self._outbox.pending():
             if alert.alert_id in self._known:
                 self._outbox.acknowledge(alert)
@@ -226,11 +287,7 @@ class Publisher:
                 self._unsent.append(alert)
         if self._unsent:
             log.warning("outbox_recovered", alerts=[a.superevent_id for a in self._unsent])
-            self._send_all(reconnect=False)
-
-    def _read_truth(self) -> None:
-        for message in read_all(self._settings.kafka, self._settings.topics.alerts):
-            self._remember(message)
+        self._recovered = True
 
     def _remember(self, message: Message) -> None:
         """Take up an alert that is on the topic; one that cannot be read is counted, named and passed over."""

@@ -55,6 +55,20 @@ class KafkaSettings(_Section):
 
     bootstrap_servers: str = Field("localhost:9092", description="Comma-separated host:port of the brokers.")
     group_id: str = Field("tocsin", description="Consumer group of the daemon.")
+    group_instance_id: str = Field(
+        "daemon",
+        min_length=1,
+        max_length=249,
+        description="The daemon's fixed name in its group: one that comes back gets its partitions at once; the "
+        "younger of two with the same name ends the older.",
+    )
+    session_timeout_s: float = Field(
+        60.0,
+        ge=1,
+        le=1800,
+        description="How long the daemon keeps its partitions while no coordinator of its group answers: longer than "
+        "the brokers need to replace a lost one (10 to 13 s).",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="Transport security."
     )
@@ -100,6 +114,16 @@ class TopicSettings(_Section):
     alerts: str = Field("alerts.gw", description="Alerts: Avro object container, one record.")
     alerts_json: str = Field("alerts.gw.json", description="The same alerts as GCN-style JSON.")
     heartbeat: str = Field("status.heartbeat", description="One heartbeat per second of each daemon.")
+    replication: int | None = Field(
+        None, ge=1, le=32, description="Copies of each topic; by default 3, or as many as there are brokers if fewer."
+    )
+    min_insync_replicas: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="Copies that must have a message before it counts as written; by default 2 where there are 3 or "
+        "more, so that losing one broker stops and loses nothing, and 1 otherwise.",
+    )
 
 
 class StrainSettings(_Section):

@@ -96,15 +96,15 @@ def topics_list(config: Config = None, broker: Broker = None, as_json: Json = Fa
 def topics_check(
     config: Config = None, broker: Broker = None, detectors: Detectors = None, as_json: Json = False
 ) -> None:
-    """Check partitions, retention, message size and clean-up of each topic; exit code 1 if one is wrong.
+    """Check partitions, copies, leaders, retention and message size of each topic; exit code 1 if one is wrong.
 
     Example:
 
       tocsin topics check
     """
-    from stream.kafka import topics
+    from stream.kafka import checks
 
-    found = topics.check(settings_from(config, broker, detectors))
+    found = checks.check(settings_from(config, broker, detectors))
     if as_json:
         show([{"name": c.name, "ok": c.problem is None, "problem": c.problem, "remedy": c.remedy} for c in found])
     else:

@@ -6,8 +6,10 @@ outlives its brokers' restarts. What cannot mend itself (authentication, a topic
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import confluent_kafka
@@ -22,6 +24,9 @@ from stream.kafka.watch import BrokerWatch
 from stream.settings import KafkaSettings
 
 log = structlog.get_logger()
+_CLOSE_S = 10.0
+_AGAIN_S = 0.2
+_END_S = 2.0
 
 _FATAL = {KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 
@@ -50,6 +55,10 @@ class Consumer:
         Where to begin; an int is a Unix time in nanoseconds. ``committed`` falls back to ``latest``.
     group_id : str, optional
         Instead of the settings' group; a reader that keeps no place gets one of its own.
+    instance_id : str, optional
+        A fixed name in the group: its holder comes back without a rebalance, and the younger of two ends the older.
+    may_commit : callable
+        Asked before each commit; while it says no, the place on the broker stays where it is.
     """
 
     def __init__(
@@ -58,19 +67,24 @@ class Consumer:
         topics: Sequence[str],
         start: str | int = "committed",
         group_id: str | None = None,
+        instance_id: str | None = None,
+        may_commit: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._may_commit = may_commit
         self._timeout_s = settings.operation_timeout_s
         self._start = start
         self._closed = False
         self._assigned: frozenset[tuple[str, int]] = frozenset()
+        self._next: dict[tuple[str, int], int] = {}
         self._watch = BrokerWatch("consumer")
         if start != "committed" and group_id is None:
             group_id = f"{settings.group_id}-{uuid.uuid4().hex[:12]}"
         self._leaders = LeaderWatch()
-        self._consumer = confluent_kafka.Consumer(
-            config.consumer(settings, group_id)
-            | {"error_cb": self._watch, "stats_cb": self._leaders, "statistics.interval.ms": INTERVAL_MS}
-        )
+        callbacks = {
+            "error_cb": self._watch, "on_commit": self._committed, "stats_cb": self._leaders,
+            "statistics.interval.ms": INTERVAL_MS,
+        }  # fmt: skip
+        self._consumer = confluent_kafka.Consumer(config.consumer(settings, group_id, instance_id) | callbacks)
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def __enter__(self) -> Consumer:
@@ -109,7 +123,9 @@ class Consumer:
         batch = [first]
         if max_messages > 1:
             batch += self._consumer.consume(max_messages - 1, 0)
-        return [message for raw in batch if (message := self._checked(raw)) is not None]
+        found = [message for raw in batch if (message := self._checked(raw)) is not None]
+        self._next.update({(m.topic, m.partition): m.offset + 1 for m in found})
+        return found
 
     def store(self, message: Message) -> None:
         """Mark a message, and all before it in its partition, as done with."""
@@ -121,6 +137,8 @@ class Consumer:
 
     def commit(self) -> None:
         """Commit the stored offsets; a failure is logged, the next commit carries them again."""
+        if not self._may_commit():
+            return
         try:
             self._consumer.commit(asynchronous=True)
         except confluent_kafka.KafkaException as exception:
@@ -129,24 +147,46 @@ class Consumer:
 
     def seek_to_end(self) -> None:
         """Skip to now in every partition."""
+        self._next.clear()
         for partition in self._consumer.assignment():
             self._consumer.seek(TopicPartition(partition.topic, partition.partition, OFFSET_END))
 
-    def close(self) -> None:
-        """Commit what is stored and leave the group."""
+    def close(self, timeout_s: float = _CLOSE_S) -> None:
+        """Commit what is stored and leave; a coordinator that is away is not waited for longer than stated."""
         if self._closed:
             return
         self._closed = True
+        # librdkafka's own calls wait for the coordinator as long as the session lasts.
+        leaving = threading.Thread(target=self._leave, name="consumer-close", daemon=True)
+        leaving.start()
+        leaving.join(timeout_s)
+        if leaving.is_alive():
+            log.warning("group_not_left", after_s=timeout_s, effect="what was read since the last commit is read again")
+
+    def _leave(self) -> None:
         try:
-            self._consumer.commit(asynchronous=False)
+            if self._may_commit():
+                self._consumer.commit(asynchronous=False)
         except confluent_kafka.KafkaException as exception:
             if exception.args[0].code() != KafkaError._NO_OFFSET:
                 log.warning("offsets_not_committed", error=str(exception))
         self._consumer.close()
 
+    def _committed(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        if error is not None and error.code() != KafkaError._NO_OFFSET:
+            self._watch(error)
+
     def _on_assign(self, consumer: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
-        if self._start != "committed":
-            partitions = self._placed(consumer, partitions)
+        # A partition that comes back, after a time without a coordinator, is read on from where it was.
+        known = [
+            TopicPartition(p.topic, p.partition, self._next[p.topic, p.partition])
+            for p in partitions
+            if (p.topic, p.partition) in self._next
+        ]
+        fresh = [p for p in partitions if (p.topic, p.partition) not in self._next]
+        if self._start != "committed" and fresh:
+            fresh = self._placed(consumer, fresh)
+        partitions = known + fresh
         log.info("partitions_assigned", partitions=[f"{p.topic}[{p.partition}]" for p in partitions])
         consumer.incremental_assign(partitions)
         self._assigned |= {(p.topic, p.partition) for p in partitions}
@@ -154,10 +194,31 @@ class Consumer:
     def _placed(self, consumer: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         if isinstance(self._start, int):
             wanted = [TopicPartition(p.topic, p.partition, self._start // 1_000_000) for p in partitions]
-            found: list[TopicPartition] = consumer.offsets_for_times(wanted, timeout=self._timeout_s)
-            return found
-        offset = OFFSET_BEGINNING if self._start == "earliest" else OFFSET_END
-        return [TopicPartition(p.topic, p.partition, offset) for p in partitions]
+            return self._at_time(consumer, wanted)
+        if self._start == "earliest":
+            return [TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in partitions]
+        return [TopicPartition(p.topic, p.partition, self._end(consumer, p)) for p in partitions]
+
+    def _end(self, consumer: confluent_kafka.Consumer, partition: TopicPartition) -> int:
+        """Return the present end as a number, so that it is still the same one if the partition must come back."""
+        try:
+            _, end = consumer.get_watermark_offsets(partition, timeout=_END_S)
+        except confluent_kafka.KafkaException as error:
+            self._watch(error.args[0])
+            return int(OFFSET_END)
+        self._next[partition.topic, partition.partition] = end
+        return int(end)
+
+    def _at_time(self, consumer: confluent_kafka.Consumer, wanted: list[TopicPartition]) -> list[TopicPartition]:
+        """Look the offsets up, as often as a missing leader makes it fail within the operation's time."""
+        deadline = Deadline(self._timeout_s, f"looking up a time in {wanted[0].topic if wanted else 'no topic'}")
+        while True:
+            try:
+                found: list[TopicPartition] = consumer.offsets_for_times(wanted, timeout=deadline.check())
+                return found
+            except confluent_kafka.KafkaException as error:
+                self._watch(error.args[0])
+                time.sleep(min(_AGAIN_S, deadline.check()))
 
     def _on_revoke(self, consumer: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
         log.info("partitions_revoked", partitions=[f"{p.topic}[{p.partition}]" for p in partitions])
@@ -169,7 +230,12 @@ class Consumer:
         error = raw.error()
         if error is None:
             return _message(raw)
-        if error.code() in _FATAL or error.fatal():
+        if error.code() == KafkaError._FATAL or error.fatal():
+            raise TransportError(
+                f"the group membership ended: {error.str()}: another daemon has this kafka.group_id and "
+                "kafka.group_instance_id: stop one of them, or give it another name"
+            )
+        if error.code() in _FATAL:
             raise TransportError(f"reading {raw.topic()}: {error.str()}: check kafka.* credentials and the topic's ACL")
         self._watch(error)
         return None
@@ -201,12 +267,14 @@ def _bytes(value: str | bytes | None) -> bytes | None:
 def read_all(settings: KafkaSettings, topic: str, timeout_s: float | None = None) -> Iterator[Message]:
     """Yield a topic's messages from its beginning to its end as it stands now, committed ones only.
 
+    ``timeout_s`` is how long nothing may come; by default the operation's deadline.
+
     Raises
     ------
     TransportError
         If the topic is not there.
     DeadlineExceeded
-        If no broker answered in time.
+        If no broker answered in time, or a partition had no leader; it says which.
     """
     deadline = Deadline(timeout_s or settings.operation_timeout_s, f"reading topic {topic}")
     consumer = confluent_kafka.Consumer(
@@ -222,6 +290,7 @@ def read_all(settings: KafkaSettings, topic: str, timeout_s: float | None = None
                 continue
             error = raw.error()
             if error is None:
+                deadline.renew()
                 yield _message(raw)
             elif error.code() == KafkaError._PARTITION_EOF:
                 # With transactions the last offsets are markers, not messages: the end is where the broker says so.
@@ -233,15 +302,19 @@ def read_all(settings: KafkaSettings, topic: str, timeout_s: float | None = None
 
 
 def _ends(consumer: confluent_kafka.Consumer, topic: str, deadline: Deadline) -> dict[int, tuple[int, int]]:
-    """Return low and high offsets by partition."""
+    """Return low and high offsets by partition, once each has a leader that answers."""
     while True:
         try:
             found = consumer.list_topics(topic, timeout=min(2.0, deadline.check())).topics[topic]
-        except confluent_kafka.KafkaException:
-            continue
-        if found.error is not None or not found.partitions:
-            raise TransportError(f"topic {topic} is not there: make it with `tocsin topics create`")
-        return {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=deadline.check())
-            for p in found.partitions
-        }
+            if found.error is not None and found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise TransportError(f"topic {topic} is not there: make it with `tocsin topics create`")
+            headless = [p for p, partition in found.partitions.items() if partition.leader < 0]
+            if found.partitions and not headless:
+                return {
+                    p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=min(2.0, deadline.check()))
+                    for p in found.partitions
+                }
+            deadline.waits_for(f"topic {topic}, partition {', '.join(map(str, headless)) or 'any'} has no leader")
+        except confluent_kafka.KafkaException as error:
+            deadline.waits_for(f"topic {topic}: {error.args[0].str()}")
+        time.sleep(min(_AGAIN_S, deadline.check()))

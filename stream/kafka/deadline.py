@@ -26,6 +26,7 @@ class Deadline:
         self._end = monotonic_s() + seconds
         self._seconds = seconds
         self._what = what
+        self._why = "is the broker there?"
 
     @property
     def left_s(self) -> float:
@@ -36,6 +37,14 @@ class Deadline:
     def passed(self) -> bool:
         """Whether the time is over."""
         return self.left_s == 0.0
+
+    def renew(self) -> None:
+        """Begin anew: something was done."""
+        self._end = self._now() + self._seconds
+
+    def waits_for(self, why: str) -> None:
+        """Name what is waited for in the error."""
+        self._why = f"{why};"
 
     def check(self) -> float:
         """Return the seconds left.
@@ -48,7 +57,7 @@ class Deadline:
         left = self.left_s
         if left == 0.0:
             raise DeadlineExceeded(
-                f"{self._what} did not end within {self._seconds:g} s: is the broker there? "
+                f"{self._what} did not end within {self._seconds:g} s: {self._why} "
                 "(kafka.bootstrap_servers, kafka.operation_timeout_s)",
                 retry_after_s=1.0,
             )

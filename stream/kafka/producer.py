@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import confluent_kafka
 import structlog
 
-from stream.errors import TransportError
+from stream.errors import DeadlineExceeded, TransportError
 from stream.kafka import config
 from stream.kafka.deadline import Deadline
 from stream.kafka.watch import BrokerWatch
 from stream.settings import KafkaSettings
 
 log = structlog.get_logger()
+_SLICE_S = 1.0
+_AGAIN_S = 0.1
+_ABORT_S = 5.0
+"""A transaction that is not aborted in this time is ended by the next producer of its id."""
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -78,11 +83,17 @@ class Producer:
             deadline.check()
         self._raise_failure()
 
-    def close(self) -> None:
+    @property
+    def waiting(self) -> int:
+        """Messages that no broker has acknowledged yet."""
+        return len(self._producer)
+
+    def close(self, timeout_s: float | None = None) -> None:
         """Flush what can be flushed within the time-out, and say what could not."""
-        left = self._producer.flush(self._timeout_s)
+        left = self._producer.flush(self._timeout_s if timeout_s is None else timeout_s)
         if left:
             log.error("producer_closed_unflushed", messages=left)
+            self._producer.purge()
 
     def _delivered(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
         if error is not None:
@@ -105,15 +116,24 @@ class TransactionalProducer(Producer):
     transactional_id : str
         One per publishing daemon: a second one with the same id fences the first.
     transactions : bool
+    abandoned : callable
+        Asked about once a second while a call waits for the broker; once it says yes, the call fails.
     """
 
-    def __init__(self, settings: KafkaSettings, transactional_id: str, transactions: bool = True) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        transactional_id: str,
+        transactions: bool = True,
+        abandoned: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._transactions = transactions
+        self._abandoned = abandoned
         timeouts = {"transaction.timeout.ms": 60_000, "message.timeout.ms": 30_000}
         extra = {"transactional.id": transactional_id, **timeouts} if transactions else {}
         super().__init__(settings, extra)
         if transactions:
-            self._try("init_transactions", self._timeout_s)
+            self._finish("init_transactions")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -130,7 +150,7 @@ class TransactionalProducer(Producer):
         try:
             yield
             if self._transactions:
-                self._try("commit_transaction", self._timeout_s)
+                self._finish("commit_transaction")
                 self._raise_failure()
             else:
                 self.flush()
@@ -145,16 +165,30 @@ class TransactionalProducer(Producer):
             self._failure = None
             return
         try:
-            self._producer.abort_transaction(self._timeout_s)
+            self._producer.abort_transaction(min(_ABORT_S, self._timeout_s))
         except confluent_kafka.KafkaException as error:
             log.warning("transaction_not_aborted", error=str(error))
         self._failure = None
+
+    def _finish(self, call: str) -> None:
+        """Call and, for as long as the operation may take, call again: a call that ran out of time is taken up."""
+        deadline = Deadline(self._timeout_s, call)
+        while True:
+            try:
+                self._try(call, min(_SLICE_S, deadline.left_s))
+                return
+            except DeadlineExceeded:
+                if deadline.passed or self._abandoned():
+                    raise
+                time.sleep(_AGAIN_S)
 
     def _try(self, call: str, *arguments: float) -> None:
         try:
             getattr(self._producer, call)(*arguments)
         except confluent_kafka.KafkaException as exception:
             error = exception.args[0]
+            if error.retriable():
+                raise DeadlineExceeded(f"{call} is not done: {error.str()}", retry_after_s=_AGAIN_S) from exception
             fatal = error.fatal() or error.code() == confluent_kafka.KafkaError._FENCED
             raise TransportError(
                 f"{call} failed: {error.str()}"

@@ -173,6 +173,10 @@ class KafkaCluster:
         found = self._metadata().topics.get(topic)
         return frozenset() if found is None else frozenset(map(int, found.partitions[partition].isrs))
 
+    def replicas(self, topic: str, partition: int = 0) -> frozenset[int]:
+        """Return the brokers that hold a partition."""
+        return frozenset(map(int, self._metadata().topics[topic].partitions[partition].replicas))
+
     def transaction_coordinator(self, transactional_id: str) -> int | None:
         """Return the broker that coordinates a transactional id; None before there was any transaction."""
         return self.leader("__transaction_state", abs(_java_hash(transactional_id)) % self._partitions)

@@ -9,9 +9,10 @@ from broker.apache_kafka import ApacheKafka
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from stream.errors import TransportError
+from stream.kafka.checks import check
 from stream.kafka.consumer import Consumer, read_all
 from stream.kafka.producer import Producer, TransactionalProducer
-from stream.kafka.topics import check, create, list_topics
+from stream.kafka.topics import create, list_topics
 from stream.settings import KafkaSettings, Settings, TopicSettings
 
 pytestmark = pytest.mark.broker

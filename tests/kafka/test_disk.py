@@ -49,7 +49,7 @@ def run_daemon(
     settings = load_settings(
         None,
         {
-            "kafka": {"bootstrap_servers": broker.bootstrap_servers},
+            "kafka": {"bootstrap_servers": broker.bootstrap_servers, "session_timeout_s": 3.0},
             "publish": {"outbox": outbox or state / "outbox", "transactions": False},
             "daemon": {"state_dir": state, "http_port": 0, "checkpoint_s": 0.2},
         },

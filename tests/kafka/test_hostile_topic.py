@@ -78,8 +78,8 @@ def test_nothing_on_the_alert_topic_stops_the_start(settings: Settings) -> None:
     refused = MESSAGES_REFUSED.labels("alerts.gw")._value.get()
     with structlog.testing.capture_logs() as logs:
         publisher = Publisher(settings, SystemClock())
-    publisher.publish(candidate())
-    publisher.close()
+        publisher.publish(candidate())
+        publisher.close()
     publisher.check()
     assert MESSAGES_REFUSED.labels("alerts.gw")._value.get() - refused == len(bad)
     named = [entry for entry in logs if entry["event"] == "alert_topic_has_a_bad_alert"]

@@ -50,7 +50,10 @@ def settings(any_broker: AnyBroker, fresh: str, tmp_path: Path) -> Settings:
     made = load_settings(
         None,
         {
-            "kafka": {"bootstrap_servers": any_broker.bootstrap_servers, "group_id": fresh},
+            "kafka": {
+                "bootstrap_servers": any_broker.bootstrap_servers, "group_id": fresh,
+                "session_timeout_s": 3.0,  # the embedded broker makes a member that comes back wait for it
+            },
             "topics": {
                 "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
                 "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",

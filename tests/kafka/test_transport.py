@@ -26,7 +26,9 @@ class AnyBroker:
 @pytest.fixture
 def settings(any_broker: AnyBroker, fresh: str) -> KafkaSettings:
     any_broker.create_topic(fresh)
-    return KafkaSettings(bootstrap_servers=any_broker.bootstrap_servers, group_id=fresh, operation_timeout_s=30)
+    return KafkaSettings(
+        bootstrap_servers=any_broker.bootstrap_servers, group_id=fresh, operation_timeout_s=30, session_timeout_s=5
+    )
 
 
 def read(consumer: Consumer, count: int, seconds: float = 20.0) -> list[Message]:
@@ -73,6 +75,21 @@ def test_a_consumer_goes_on_where_the_last_one_stored(settings: KafkaSettings, f
         first.commit()
     with Consumer(settings, [fresh], "committed") as second:
         assert [m.value for m in read(second, 2)] == [b"2", b"3"]
+
+
+def test_a_place_that_may_not_move_stays(settings: KafkaSettings, fresh: str) -> None:
+    """Neither a commit nor the end moves it."""
+    send(settings, fresh, [b"0"])
+    with Consumer(settings, [fresh], "earliest", group_id=fresh) as first:
+        first.store(read(first, 1)[0])
+        first.commit()
+        send(settings, fresh, [b"1", b"2"])
+    with Consumer(settings, [fresh], may_commit=lambda: False) as held:
+        for message in read(held, 2):
+            held.store(message)
+        held.commit()
+    with Consumer(settings, [fresh]) as third:
+        assert [m.value for m in read(third, 2)] == [b"1", b"2"]
 
 
 def test_a_new_group_starts_at_the_present(settings: KafkaSettings, fresh: str) -> None:

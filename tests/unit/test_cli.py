@@ -59,7 +59,7 @@ def test_an_unknown_setting_in_the_environment_exits_with_2() -> None:
 
 
 def test_no_broker_exits_with_1_and_says_so() -> None:
-    wrong = tocsin("run", "--broker", "127.0.0.1:1", TOCSIN_KAFKA__OPERATION_TIMEOUT_S="1")
+    wrong = tocsin("topics", "list", "--broker", "127.0.0.1:1", TOCSIN_KAFKA__OPERATION_TIMEOUT_S="1")
     assert wrong.returncode == 1
     assert "no broker at 127.0.0.1:1" in wrong.stderr
     assert "Traceback" not in wrong.stderr

@@ -23,6 +23,29 @@ def test_latency_and_safety_settings_reach_the_clients() -> None:
     assert consumer["fetch.queue.backoff.ms"] <= 10
 
 
+def test_a_lost_broker_is_given_up_before_its_work_moves() -> None:
+    """The controller moves it after 9 s; a member with a name outlasts that, and the controller's own loss."""
+    producer = config.producer(KafkaSettings())
+    daemon = config.consumer(KafkaSettings(), instance_id="daemon")
+    for client in (producer, daemon):
+        assert client["socket.timeout.ms"] < 9000
+        assert client["socket.connection.setup.timeout.ms"] < 9000
+        assert client["topic.metadata.refresh.interval.ms"] <= 1000
+        assert max(client["retry.backoff.max.ms"], client["reconnect.backoff.max.ms"]) <= 1000
+    assert producer["request.timeout.ms"] < producer["socket.timeout.ms"]
+    assert daemon["group.instance.id"] == "daemon"
+    assert daemon["coordinator.query.interval.ms"] <= 1000
+    assert daemon["session.timeout.ms"] > 2 * 13_000
+    assert 3 * daemon["heartbeat.interval.ms"] <= daemon["session.timeout.ms"] <= daemon["max.poll.interval.ms"]
+
+
+def test_a_member_without_a_name_is_missed_sooner() -> None:
+    nameless, short = config.consumer(KafkaSettings()), config.consumer(KafkaSettings(session_timeout_s=3))
+    assert "group.instance.id" not in nameless
+    assert (nameless["session.timeout.ms"], short["session.timeout.ms"]) == (20_000, 3000)
+    assert 3 * short["heartbeat.interval.ms"] <= short["session.timeout.ms"]
+
+
 def test_scram_over_tls(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     authority.write_text("")

@@ -38,7 +38,7 @@ class Kafka:
     """Both the consumer and the publisher, at rest."""
 
     errors = waiting = 0
-    alive = True
+    alive = ready = True
     assigned = ("strain.H1", "strain.L1")
 
 

@@ -1,0 +1,139 @@
+"""The publisher without a broker: what it does when Kafka refuses, and when the truth cannot be read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from broker import child
+
+from pipelines import publisher as module
+from pipelines.publisher import Published, Publisher
+from stream.errors import TransportError
+from stream.settings import KafkaSettings, PublishSettings, Settings
+from stream.timebase import SystemClock
+
+
+class FakeKafka:
+    """Transactions and the truth; each fails as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.refusals = 0
+        self.unreadable = threading.Event()
+        self.sent: list[bytes] = []
+
+    def producer(self, *_: Any) -> FakeKafka:
+        return self
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        before = len(self.sent)
+        yield
+        if self.refusals:
+            self.refusals -= 1
+            del self.sent[before:]
+            raise TransportError("commit_transaction failed: not enough replicas", retry_after_s=0.5)
+
+    def send(self, topic: str, key: str, value: bytes, headers: object = ()) -> None:
+        self.sent.append(value)
+
+    def close(self, timeout_s: float | None = None) -> None:
+        pass
+
+    def read_all(self, *_: Any) -> Iterator[Any]:
+        if self.unreadable.is_set():
+            raise TransportError("topic alerts.gw, partition 0 has no leader")
+        return iter(())
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
+    fake = FakeKafka()
+    monkeypatch.setattr(module, "TransactionalProducer", fake.producer)
+    monkeypatch.setattr(module, "read_all", fake.read_all)
+    return fake
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"), publish=PublishSettings(outbox=tmp_path / "outbox")
+    )
+
+
+def stranded(kafka: FakeKafka, settings: Settings) -> None:
+    """Leave an alert in the outbox: Kafka takes it from nobody until the publisher ends."""
+    kafka.refusals = 1_000_000
+    publisher = Publisher(settings, SystemClock())
+    publisher.publish(child.candidate())
+    publisher.close(0.3)
+    assert publisher.waiting == 1
+    kafka.refusals = 0
+
+
+def test_an_alert_out_of_the_outbox_that_is_refused_is_tried_again_at_once(
+    kafka: FakeKafka, settings: Settings
+) -> None:
+    """Nobody need hand over another candidate first."""
+    stranded(kafka, settings)
+    kafka.refusals = 2
+    published: list[Published] = []
+    told = threading.Event()
+    publisher = Publisher(settings, SystemClock(), lambda p: (published.append(p), told.set())[0])
+    assert told.wait(10)
+    publisher.close()
+    assert [p.superevent_id for p in published] == ["TS240517a"]
+    assert len(kafka.sent) == 2
+
+
+def test_candidates_wait_while_the_truth_cannot_be_read(kafka: FakeKafka, settings: Settings) -> None:
+    """Without the truth no id may be given; until it is read the strain's place must not move on."""
+    kafka.unreadable.set()
+    told = threading.Event()
+    publisher = Publisher(settings, SystemClock(), lambda _: told.set())
+    publisher.publish(child.candidate())
+    assert not told.wait(0.3)
+    assert (publisher.ready, publisher.safe, publisher.alive, publisher.waiting) == (False, False, True, 1)
+    kafka.unreadable.clear()
+    assert told.wait(10)
+    publisher.close()
+    assert publisher.safe
+    assert len(kafka.sent) == 2
+
+
+def test_the_end_does_not_wait_for_a_truth_that_cannot_be_read(kafka: FakeKafka, settings: Settings) -> None:
+    """What was found is found again by the next start, for its strain's place has not moved."""
+    kafka.unreadable.set()
+    publisher = Publisher(settings, SystemClock())
+    publisher.publish(child.candidate())
+    publisher.close(0.3)
+    assert not publisher.safe
+    assert kafka.sent == []
+
+
+def test_a_candidate_behind_one_that_is_being_sent_is_not_safe(
+    kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that waits for a broker must not let the strain of the next candidate be forgotten."""
+    sending, go_on = threading.Event(), threading.Event()
+    original = Publisher._send
+
+    def slow(self: Publisher, alert: Any) -> None:
+        sending.set()
+        assert go_on.wait(20)
+        original(self, alert)
+
+    monkeypatch.setattr(Publisher, "_send", slow)
+    publisher = Publisher(settings, SystemClock())
+    publisher.publish(child.candidate())
+    assert sending.wait(10)
+    assert publisher.safe  # it stands in the outbox
+    publisher.publish(child.candidate())
+    assert not publisher.safe
+    go_on.set()
+    publisher.close()
+    assert publisher.safe
