@@ -129,7 +129,7 @@ class Publisher:
     @property
     def waiting(self) -> int:
         """Alerts that Kafka does not have yet."""
-        return self._queue.qsize() + len(self._unsent)
+        return self._in_memory() + len(self._unsent)
 
     def close(self, timeout_s: float = _CLOSE_S) -> None:
         """Send what waits, then end; what could not be sent stays in the outbox for the next start."""
@@ -141,11 +141,16 @@ class Publisher:
         self._thread.join(timeout_s + _GRACE_S)
         if self._unsent:
             log.warning("alerts_left_in_outbox", alerts=[a.superevent_id for a in self._unsent])
-        if not self.safe:
+        if self._in_memory():
             # Their strain's offsets were not committed: the next start finds them again.
-            log.warning("candidates_left", candidates=self._queue.qsize())
+            log.warning("candidates_left", candidates=self._in_memory())
         if self._producer is not None and not self._thread.is_alive():
             self._producer.close(0.0 if self._unsent else _CLOSE_S)
+
+    def _in_memory(self) -> int:
+        """Count the candidates that stand only in the queue; its None is the end's."""
+        with self._queue.mutex:
+            return sum(candidate is not None for candidate in self._queue.queue)
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
@@ -240,7 +245,7 @@ class Publisher:
             log.warning("alert_not_sent_yet", alerts=len(self._unsent), error=str(error))
         else:
             log.warning(
-                "waiting_for_alert_topic", topic=self._settings.topics.alerts, candidates=self._queue.qsize(),
+                "waiting_for_alert_topic", topic=self._settings.topics.alerts, candidates=self._in_memory(),
                 error=str(error),
             )  # fmt: skip
 

@@ -112,6 +112,7 @@ def test_the_end_does_not_wait_for_a_truth_that_cannot_be_read(kafka: FakeKafka,
     publisher.publish(child.candidate())
     publisher.close(0.3)
     assert not publisher.safe
+    assert publisher.waiting == 1
     assert kafka.sent == []
 
 
