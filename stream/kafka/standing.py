@@ -30,7 +30,7 @@ class Standing:
     answered_ago_s : float
         Since the leader of its least attended partition last answered; infinite when it never did.
     attended_for_s : float
-        How long before that answer its leader had been answering without a break.
+        How long before that answer this same leader had been answering without a break.
     at_end : bool
         Whether nothing was left to read when it last answered.
     """
@@ -44,6 +44,7 @@ class Standing:
 class _Answer:
     answered_s: float
     at_end: bool
+    leaders: tuple[int, ...]
 
 
 def read_statistics(report: str) -> dict[str, _Answer]:
@@ -59,7 +60,8 @@ def read_statistics(report: str) -> dict[str, _Answer]:
         read = [p for p in entry["partitions"].values() if p["desired"] and p["partition"] >= 0]
         if read and all(_is_fetched(p) and p["broker"] in idle_s for p in read):
             answered_s = now_s - max(idle_s[p["broker"]] for p in read)
-            found[topic] = _Answer(answered_s, all(_is_at_end(p) for p in read))
+            leaders = tuple(p["leader"] for p in read)
+            found[topic] = _Answer(answered_s, all(_is_at_end(p) for p in read), leaders)
     return found
 
 
@@ -94,7 +96,7 @@ class LeaderWatch:
         """Take one report."""
         for topic, answer in read_statistics(report).items():
             known = self._last.get(topic)
-            if known is None or answer.answered_s - known.answered_s > _BROKEN_S:
+            if known is None or known.leaders != answer.leaders or answer.answered_s - known.answered_s > _BROKEN_S:
                 self._since_s[topic] = answer.answered_s
             self._last[topic] = answer
 

@@ -9,13 +9,14 @@ from stream.kafka.standing import LeaderWatch, Standing
 
 
 def report(ts_s: float, idle_s: float = 0.01, **partition: Any) -> str:
-    """Return a report of one topic with one partition, led by broker 1."""
+    """Return a report of one topic with one partition, led by broker 1 of two."""
     fields = {
         "partition": 0, "leader": 1, "broker": 1, "desired": True, "fetch_state": "active", "fetchq_cnt": 0,
         "next_offset": 5, "hi_offset": 5,
     }  # fmt: skip
     state = partition.pop("state", "UP")
-    brokers = {"a:1/1": {"nodeid": 1, "state": state, "rxidle": round(idle_s * 1e6)}}
+    broker = {"state": state, "rxidle": round(idle_s * 1e6)}
+    brokers = {"a:1/1": broker | {"nodeid": 1}, "a:2/2": broker | {"nodeid": 2}}
     unassigned = {"partition": -1, "leader": -1, "broker": -1, "desired": False, "fetch_state": "none"}
     topics = {"strain.H1": {"partitions": {"0": fields | partition, "-1": fields | unassigned}}}
     return json.dumps({"ts": round(ts_s * 1e6), "brokers": brokers, "topics": topics})
@@ -40,6 +41,16 @@ def test_a_hung_leader_has_answered_long_ago_and_its_return_begins_anew() -> Non
     watch(report(19.9))
     assert round(watch.standing()["strain.H1"].answered_ago_s, 2) == 0.11
     assert watch.standing()["strain.H1"].attended_for_s == 0.0
+
+
+def test_a_new_leader_begins_anew_however_quickly_it_answers() -> None:
+    """Producers find it later than this consumer may: its first silence says nothing of the detector."""
+    watch = LeaderWatch(lambda: 12.0)
+    for k in range(10):
+        watch(report(10.0 + k / 10))
+    watch(report(11.0, leader=2, broker=2))
+    watch(report(11.1, leader=2, broker=2))
+    assert round(watch.standing()["strain.H1"].attended_for_s, 3) == 0.1
 
 
 def test_a_lost_leader_an_unknown_one_and_an_offset_that_is_looked_up_are_no_answers() -> None:
