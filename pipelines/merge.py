@@ -8,7 +8,8 @@ end, or when it is known that such a topic has nothing to send:
   nobody waits (how long data may be late is the aligner's rule, in data time). A leader that does not answer is a
   broker that is away or hangs, and the block waits for its failover.
 * In a backlog (the block is ``BACKLOG_NS`` old when it is read), and where the leader has only just begun to answer
-  again, producers and brokers get ``PATIENCE_NS`` to bring what they hold.
+  again, producers and brokers get ``PATIENCE_NS`` to bring what they hold; while an outage is recent, when leaders are
+  elected and producers connect anew, ``OUTAGE_PATIENCE_NS``.
 * Nobody waits longer than ``wait_ns`` in all, nor beyond ``_MAX_BYTES`` of held messages, nor for a topic that is more
   than ``absent_ns`` of data behind what went on.
 """
@@ -30,6 +31,9 @@ log = structlog.get_logger()
 
 BACKLOG_NS = NS_PER_S // 2
 PATIENCE_NS = 3 * NS_PER_S
+OUTAGE_PATIENCE_NS = 8 * NS_PER_S
+_OUTAGE_S = 30.0
+_AWAY_S = 1.0
 _GRACE_NS = NS_PER_S // 5
 _WITNESS_GRACE_NS = NS_PER_S
 """Witnesses are worth less than time: nobody waits for those that are a little late."""
@@ -117,8 +121,9 @@ class Merger:
             How each topic stands now; a topic that is not in it was never answered.
         """
         released: list[Held] = []
+        patience_ns = OUTAGE_PATIENCE_NS if self._outage_is_recent(standing) else PATIENCE_NS
         while self._heap:
-            missing = self._missing(self._heap[0], now_ns, standing)
+            missing = self._missing(self._heap[0], now_ns, standing, patience_ns)
             if missing and not self._must_go(self._heap[0], now_ns, missing):
                 self.waiting_for = missing
                 return released
@@ -132,14 +137,24 @@ class Merger:
         self.waiting_for = ()
         return released
 
-    def _missing(self, held: Held, now_ns: int, standing: Mapping[str, Standing]) -> tuple[str, ...]:
+    def _outage_is_recent(self, standing: Mapping[str, Standing]) -> bool:
+        """Whether the leader of a topic that was read is away, or has been until lately."""
+        return any(
+            s.answered_ago_s > _AWAY_S or (s.returned and s.answered_ago_s + s.attended_for_s < _OUTAGE_S)
+            for topic in self._streams
+            if (s := standing.get(topic)) is not None
+        )
+
+    def _missing(
+        self, held: Held, now_ns: int, standing: Mapping[str, Standing], patience_ns: int
+    ) -> tuple[str, ...]:
         """Topics that have not reached a block's end, and may still."""
         return tuple(
             topic
             for topic, stream in self._streams.items()
             if (stream.reached_ns or 0) < held.end_ns
             and self._is_awaited(stream)
-            and not _has_nothing(held, stream, standing.get(topic, _NEVER), now_ns)
+            and not _has_nothing(held, stream, standing.get(topic, _NEVER), now_ns, patience_ns)
         )
 
     def _is_awaited(self, stream: _Stream) -> bool:
@@ -167,12 +182,12 @@ class Merger:
         self.waiting_for = ()
 
 
-def _has_nothing(held: Held, stream: _Stream, standing: Standing, now_ns: int) -> bool:
+def _has_nothing(held: Held, stream: _Stream, standing: Standing, now_ns: int, patience_ns: int) -> bool:
     """Whether a topic's leader has shown that there is nothing to wait for."""
     answered_ns = now_ns - _ns(standing.answered_ago_s, now_ns)
     since_ns = answered_ns - _ns(standing.attended_for_s, now_ns)
     if held.lagged or since_ns > held.came_ns - stream.grace_ns:
-        return standing.at_end and answered_ns - max(held.came_ns, since_ns) >= PATIENCE_NS
+        return standing.at_end and answered_ns - max(held.came_ns, since_ns) >= patience_ns
     return answered_ns >= held.came_ns - stream.grace_ns
 
 

@@ -260,7 +260,7 @@ class DaemonSettings(_Section):
         0.25, ge=0, le=60, description="Strain that ends further in the future is refused: its clock is wrong."
     )
     broker_wait_s: float = Field(
-        20.0, ge=0, le=600, description="Longest time that blocks wait for those of a topic whose broker is away."
+        60.0, ge=0, le=600, description="Longest time that blocks wait for those of a topic whose broker is away."
     )
     catch_up_s: float = Field(
         20.0, ge=0, description="A lag that lasts this long is ended: skip to now, and say what was skipped."

@@ -33,11 +33,14 @@ class Standing:
         How long before that answer this same leader had been answering without a break.
     at_end : bool
         Whether nothing was left to read when it last answered.
+    returned : bool
+        Whether it had answered before and then did not for a while: the present attendance follows on an outage.
     """
 
     answered_ago_s: float = _NEVER_S
     attended_for_s: float = 0.0
     at_end: bool = False
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class LeaderWatch:
         self._monotonic_s = monotonic_s
         self._last: dict[str, _Answer] = {}
         self._since_s: dict[str, float] = {}
+        self._returned: set[str] = set()
 
     def __call__(self, report: str) -> None:
         """Take one report."""
@@ -98,12 +102,15 @@ class LeaderWatch:
             known = self._last.get(topic)
             if known is None or known.leaders != answer.leaders or answer.answered_s - known.answered_s > _BROKEN_S:
                 self._since_s[topic] = answer.answered_s
+                self._returned |= {topic} if known is not None else set()
             self._last[topic] = answer
 
     def standing(self) -> dict[str, Standing]:
         """Return how each topic stands now; one that was never answered is not there."""
         now_s = self._monotonic_s()
         return {
-            topic: Standing(max(0.0, now_s - a.answered_s), a.answered_s - self._since_s[topic], a.at_end)
+            topic: Standing(
+                max(0.0, now_s - a.answered_s), a.answered_s - self._since_s[topic], a.at_end, topic in self._returned
+            )
             for topic, a in self._last.items()
         }

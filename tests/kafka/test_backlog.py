@@ -96,7 +96,7 @@ def test_every_merger_of_a_backlog_is_found_with_both_detectors(tmp_path: Path) 
             {
                 "kafka": {"bootstrap_servers": broker.bootstrap_servers},
                 "publish": {"outbox": tmp_path / "outbox", "transactions": False},
-                "daemon": {"state_dir": tmp_path / "state", "http_port": 0, "broker_wait_s": 60.0},
+                "daemon": {"state_dir": tmp_path / "state", "http_port": 0},
             }
         )
         for topic in required_topics(settings):

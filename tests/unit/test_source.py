@@ -121,10 +121,10 @@ def test_a_detector_that_never_sent_is_not_awaited_once_the_others_have_gone_on(
     for hop in range(-40, 0):
         for detector in ("H1", "L1"):
             broker.send(0, block(detector, hop))
-    for turn in (500, 501, 502):
+    for turn in (1300, 1301, 1302):
         for detector in ("H1", "L1"):
-            broker.send(turn, block(detector, turn - 140))
-    _, blocks = listen(broker, 503, ("H1", "L1", "V1"))
+            broker.send(turn, block(detector, turn - 1000))
+    _, blocks = listen(broker, 1303, ("H1", "L1", "V1"))
     assert len(blocks) == 86
 
 
@@ -151,12 +151,34 @@ def test_blocks_wait_for_the_failover_of_another_detectors_broker() -> None:
     assert worst <= 4  # what the aligner's lateness bears
 
 
+def test_after_an_outage_producers_get_longer_to_connect_anew() -> None:
+    """H1's leader is back at turn 160 and its strain at turn 280 (6 s later); L1's backlog waits for it."""
+
+    def standings(turn: int, topic: str) -> Standing:
+        if topic == "strain.L1" or turn <= 20:
+            return ANSWERS
+        away = Standing((turn - 20) / 20, 60.0, True)
+        return away if turn < 160 else Standing(0.0, (turn - 160) / 20, at_end=True, returned=True)
+
+    broker = Broker(standings=standings)
+    for hop in range(16):
+        for detector in ("H1", "L1"):
+            broker.send(round((hop + 1) * 1.25), block(detector, hop))
+    for hop in range(16, 120):
+        due = round((hop + 1) * 1.25)
+        broker.send(max(due, 155), block("L1", hop), age_ns=max(0, 155 - due) * TURN_NS)
+        broker.send(280, block("H1", hop), age_ns=(280 - due) * TURN_NS)
+    _, blocks = listen(broker, 300)
+    assert sorted(order(blocks), key=lambda o: (o[1], o[0])) == merged(range(120))
+    assert all(abs(a[1] - b[1]) <= 1 for a, b in zip(order(blocks), order(blocks)[1:], strict=False))
+
+
 def test_a_broker_that_stays_away_is_not_awaited_longer_than_the_setting() -> None:
     broker = Broker(standings=lambda turn, topic: ANSWERS if topic == "strain.H1" else None)
     broker.send(0, block("H1", -1))
-    assert listen(broker, 399)[1] == []
+    assert listen(broker, 1199)[1] == []
     broker.turn, broker.now = 0, T0_NS
-    assert len(listen(broker, 402)[1]) == 1
+    assert len(listen(broker, 1202)[1]) == 1
 
 
 def test_a_block_from_the_future_is_refused_counted_and_named_and_holds_back_no_offset() -> None:

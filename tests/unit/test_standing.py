@@ -30,6 +30,7 @@ def test_a_leader_that_answers_attends_without_a_break() -> None:
     assert round(standing.answered_ago_s, 3) == 0.11
     assert round(standing.attended_for_s, 3) == 1.9
     assert standing.at_end
+    assert not standing.returned
 
 
 def test_a_hung_leader_has_answered_long_ago_and_its_return_begins_anew() -> None:
@@ -41,6 +42,7 @@ def test_a_hung_leader_has_answered_long_ago_and_its_return_begins_anew() -> Non
     watch(report(19.9))
     assert round(watch.standing()["strain.H1"].answered_ago_s, 2) == 0.11
     assert watch.standing()["strain.H1"].attended_for_s == 0.0
+    assert watch.standing()["strain.H1"].returned
 
 
 def test_a_new_leader_begins_anew_however_quickly_it_answers() -> None:
