@@ -157,9 +157,14 @@ def with_detectors(settings: Settings, detectors: tuple[str, ...]) -> Settings:
     return settings.model_copy(update={"strain": settings.strain.model_copy(update={"detectors": detectors})})
 
 
-def rebase_shift_ns(start_ns: int, now_ns: int) -> int:
-    """Return the shift that moves ``start_ns`` to the next whole second after ``now_ns``, whole seconds itself."""
-    return (now_ns - start_ns) // NS_PER_S * NS_PER_S + NS_PER_S
+def rebase_shift_ns(start_ns: int, now_ns: int, duration_s: float = 0.0, speed: float = 1.0) -> int:
+    """Return the shift, in whole seconds, that moves data to the present.
+
+    At real time ``start_ns`` becomes the next whole second after ``now_ns``. Faster, data of ``duration_s`` start so
+    much earlier that the last of them are of the present when they are sent, and none of the future.
+    """
+    early_s = math.ceil(duration_s * (1 - 1 / speed)) if speed > 1 else 0
+    return (now_ns - start_ns) // NS_PER_S * NS_PER_S + (1 - early_s) * NS_PER_S
 
 
 def replay_to_kafka(
@@ -186,7 +191,8 @@ def replay_to_kafka(
     archive = Archive.open(paths)
     _check_gaps(archive, speed)
     clock = SystemClock()
-    shift_ns = rebase_shift_ns(archive.start_ns, clock.now_ns()) if rebase else 0
+    span_s = (archive.stretches[-1].end_ns - archive.start_ns) / NS_PER_S
+    shift_ns = rebase_shift_ns(archive.start_ns, clock.now_ns(), span_s, speed) if rebase else 0
     source = _with_progress(archive.blocks(block_hops(block_s)), archive, progress)
     feed(_shifted(source, shift_ns), settings, clock, speed=speed, stop=stop)
     return shift_ns

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.present import report_text
-from pipelines.replay import Archive, block_hops, replay_to_kafka
+from pipelines.replay import Archive, block_hops, rebase_shift_ns, replay_to_kafka
 from pipelines.report import Report, Stretch
 from stream.codec.files import StrainFile
 from stream.configuration import load_settings
@@ -84,3 +84,14 @@ def test_a_speed_is_a_positive_number(speed: float) -> None:
 def test_a_block_length_is_whole_hops(length_s: float) -> None:
     with pytest.raises(ConfigurationError, match="block length"):
         block_hops(length_s)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 3.0, 50.0])
+def test_data_moved_to_the_present_are_never_of_the_future_when_they_are_sent(speed: float) -> None:
+    """What ends ``x`` after the start leaves ``x / speed`` after the first block, which may be up to a second later."""
+    now_ns, duration_s = 1_400_000_000_123_456_789, 32.0
+    start_ns = 1_126_259_446_000_000_000
+    moved_ns = start_ns + rebase_shift_ns(start_ns, now_ns, duration_s, speed)
+    first_ns = max(now_ns, moved_ns) if speed > 1 else moved_ns
+    for x_s in (0.0, duration_s / 2, duration_s):
+        assert moved_ns + round(x_s * 1e9) <= first_ns + round(x_s / speed * 1e9) + 1_000_000_000
