@@ -13,6 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
+log = structlog.get_logger()
+
 INTERVAL_MS = 100
 """How often librdkafka is asked; a report of three brokers and four topics costs about 0.3 ms."""
 
@@ -95,10 +99,18 @@ class LeaderWatch:
         self._last: dict[str, _Answer] = {}
         self._since_s: dict[str, float] = {}
         self._returned: set[str] = set()
+        self._told = False
 
     def __call__(self, report: str) -> None:
-        """Take one report."""
-        for topic, answer in read_statistics(report).items():
+        """Take one report; what is raised in a callback would come out of the next poll, and end a daemon."""
+        try:
+            found = read_statistics(report)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if not self._told:
+                log.error("statistics_not_read", error=repr(error), effect="topics count as not answered for")
+            self._told = True
+            return
+        for topic, answer in found.items():
             known = self._last.get(topic)
             if known is None or known.leaders != answer.leaders or answer.answered_s - known.answered_s > _BROKEN_S:
                 self._since_s[topic] = answer.answered_s

@@ -71,3 +71,11 @@ def test_what_is_prefetched_or_still_on_the_broker_is_not_read() -> None:
 
 def test_a_topic_that_is_not_known_was_never_answered() -> None:
     assert Standing().answered_ago_s == float("inf")
+
+
+def test_a_report_of_another_form_ends_nobody() -> None:
+    watch = LeaderWatch(lambda: 10.0)
+    no_topics = '"topics": {}'
+    for odd in ("", "[]", "{}", f'{{"ts": "x", "brokers": {{"a": {{}}}}, {no_topics}}}', f'{{"ts": 1, {no_topics}}}'):
+        watch(odd)
+    assert watch.standing() == {}
