@@ -33,6 +33,9 @@ BACKLOG_NS = NS_PER_S // 2
 PATIENCE_NS = 3 * NS_PER_S
 OUTAGE_PATIENCE_NS = 8 * NS_PER_S
 _OUTAGE_S = 30.0
+_SETTLED_NS = 2 * NS_PER_S
+"""A leader that has just taken over answers before anything new stands on it: half a second to a second, measured."""
+
 _AWAY_S = 1.0
 _GRACE_NS = NS_PER_S // 5
 _WITNESS_GRACE_NS = NS_PER_S
@@ -186,7 +189,8 @@ def _has_nothing(held: Held, stream: _Stream, standing: Standing, now_ns: int, p
     """Whether a topic's leader has shown that there is nothing to wait for."""
     answered_ns = now_ns - _ns(standing.answered_ago_s, now_ns)
     since_ns = answered_ns - _ns(standing.attended_for_s, now_ns)
-    if held.lagged or since_ns > held.came_ns - stream.grace_ns:
+    settled_ns = max(stream.grace_ns, _SETTLED_NS if standing.returned else 0)
+    if held.lagged or since_ns > held.came_ns - settled_ns:
         return standing.at_end and answered_ns - max(held.came_ns, since_ns) >= patience_ns
     return answered_ns >= held.came_ns - stream.grace_ns
 

@@ -163,7 +163,7 @@ class AlignSettings(_Section):
     """How long to wait for whom."""
 
     lateness_s: float = Field(
-        0.25, ge=0, le=10, description="How much later than another detector's any block may come and still be used."
+        0.5, ge=0, le=10, description="How much later than another detector's any block may come and still be used."
     )
     max_lateness_s: float = Field(
         1.0, ge=0, le=10, description="A detector that is always late is waited for as it needs, at most this long."

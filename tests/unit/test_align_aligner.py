@@ -16,7 +16,7 @@ from stream.timebase import HOP_NS, HOPS_PER_S
 
 T0 = 1_126_259_446 * HOPS_PER_S  # in hops
 GOOD = int(DataQuality.all_good())
-LATENESS_HOPS = 4
+LATENESS_HOPS = 8
 ABSENT_HOPS = 32
 
 
@@ -142,7 +142,7 @@ def test_block_within_lateness_is_repaired() -> None:
 def test_block_later_than_lateness_is_dropped_counted_and_named() -> None:
     """Too late is too late: the hop stays masked, and a statement says that its data came late."""
     aligner = make()
-    order = [*both(range(10)), strain("H1", T0 + 10), *both(range(11, 20)), strain("L1", T0 + 10), *both(range(20, 40))]
+    order = [*both(range(10)), strain("H1", T0 + 10), *both(range(11, 24)), strain("L1", T0 + 10), *both(range(24, 40))]
     spans = run(aligner, order)
     assert valid_hops(spans, "L1") == [h for h in range(40) if h != 10]
     assert ("L1", 10, 11, "late") in reasons(spans)

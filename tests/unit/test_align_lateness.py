@@ -63,7 +63,7 @@ def test_one_late_block_does_not_make_everybody_wait() -> None:
         aligner.push(strain("H1", hop))
     released = aligner.stats.released_ns
     assert released is not None
-    assert 80 - (released // HOP_NS - T0) <= 6
+    assert 80 - (released // HOP_NS - T0) <= 10
 
 
 def test_every_late_second_is_told_however_many_there_are() -> None:

@@ -148,7 +148,7 @@ def test_blocks_wait_for_the_failover_of_another_detectors_broker() -> None:
     for detector, hop in order(blocks):
         behind[detector] = hop
         worst = max(worst, behind["H1"] - behind["L1"])
-    assert worst <= 4  # what the aligner's lateness bears
+    assert worst <= 8  # what the aligner's lateness bears
 
 
 def test_after_an_outage_producers_get_longer_to_connect_anew() -> None:
@@ -171,6 +171,28 @@ def test_after_an_outage_producers_get_longer_to_connect_anew() -> None:
     _, blocks = listen(broker, 300)
     assert sorted(order(blocks), key=lambda o: (o[1], o[0])) == merged(range(120))
     assert all(abs(a[1] - b[1]) <= 1 for a, b in zip(order(blocks), order(blocks)[1:], strict=False))
+
+
+def test_a_leader_that_has_just_moved_is_no_silent_detector() -> None:
+    """H1's leader moves at turn 40 without a pause; four blocks later nothing new stands on it for a second."""
+
+    def standings(turn: int, topic: str) -> Standing:
+        if topic == "strain.L1" or turn < 40:
+            return ANSWERS
+        return Standing(0.0, (turn - 40) / 20, at_end=True, returned=True)
+
+    broker = Broker(standings=standings)
+    for hop in range(80):
+        due = round((hop + 1) * 1.25)
+        broker.send(due, block("L1", hop))
+        broker.send(max(due, 65) if hop >= 35 else due, block("H1", hop), age_ns=0)
+    _, blocks = listen(broker, 110)
+    assert sorted(order(blocks), key=lambda o: (o[1], o[0])) == merged(range(80))
+    behind, worst = {"H1": -1, "L1": -1}, 0
+    for detector, hop in order(blocks):
+        behind[detector] = hop
+        worst = max(worst, behind["L1"] - behind["H1"])
+    assert worst <= 8  # what the aligner's lateness bears
 
 
 def test_a_broker_that_stays_away_is_not_awaited_longer_than_the_setting() -> None:
