@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from stream.timebase import NS_PER_S, SystemClock
 _NETWORK_SNR = (20.0, 30.0)
 _DETECTOR_SNR = 10.0
 _RATE_HZ = 4096
+_NO_SPIN = (0.0, 0.0, 0.0)
 _AHEAD = 96
 """Blocks made before the first is sent: what is slow at first (tables, caches) is behind us when time counts."""
 
@@ -41,10 +43,15 @@ def merger_times(seed: int, first_ns: int, every_s: float, count: int) -> list[i
 
 
 def loud_injection(seed: int, number: int, merger_ns: int) -> Injection:
-    """Draw a binary that both detectors hear well; the same one at every call."""
+    """Draw a binary that both detectors hear well; the same one at every call.
+
+    Without spins, which the templates of the network ``first`` do not have: a spin of 0.8 at network SNR 22 was missed
+    with no fault at all. What is tried here are streams and brokers, not the search.
+    """
     rng, spectrum = np.random.default_rng((seed, 2, number)), psd(DEFAULT_SPECTRA["H1"])
     while True:
-        injection = draw_injection(rng, merger_ns, _NETWORK_SNR)
+        drawn = draw_injection(rng, merger_ns, _NETWORK_SNR)
+        injection = replace(drawn, parameters=replace(drawn.parameters, spin1=_NO_SPIN, spin2=_NO_SPIN))
         assert injection.network_snr is not None
         seen = project(injection.parameters, ("H1", "L1"), _RATE_HZ).values()
         snrs = np.array([optimal_snr(signal.samples, spectrum, _RATE_HZ) for signal in seen])
