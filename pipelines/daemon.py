@@ -222,7 +222,7 @@ def run(
         )  # fmt: skip
         if hooks.started is not None:
             hooks.started(observer, server.port)
-        search(source, stages, AlertSink(publisher, clock, hearing, hooks.candidate))
+        search(source, stages, AlertSink(publisher, clock, hearing, hooks.candidate), to_the_end=False)
         observer.draining = True
         log.info("draining", alerts_waiting=publisher.waiting)
         housekeeper.beat()

@@ -100,9 +100,9 @@ class Merger:
         return len(self._heap)
 
     @property
-    def oldest(self) -> Held | None:
-        """The block that goes next."""
-        return self._heap[0] if self._heap else None
+    def longest_ns(self) -> int:
+        """Length of the longest block that was read."""
+        return max((stream.longest_ns for stream in self._streams.values()), default=0)
 
     def add(self, block: Block, reading: Reading, came_ns: int, lagged: bool) -> None:
         """Take a block that was read at ``came_ns``."""

@@ -18,6 +18,7 @@ is being sent. :attr:`Publisher.safe` says when none does: the daemon then lets 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -34,7 +35,7 @@ from stream.kafka.producer import TransactionalProducer
 from stream.metrics import MESSAGES_REFUSED
 from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
 from stream.publish.alert import alert_id_of, companion, hop_headers, merger_ns_of, to_json, tocsin_headers
-from stream.publish.superevent import is_superevent_id
+from stream.publish.superevent import PREFIXES, SAME_EVENT_NS, is_superevent_id
 from stream.records import Candidate
 from stream.settings import Settings
 from stream.timebase import Clock
@@ -81,8 +82,10 @@ class Publisher:
         self._registry = SupereventRegistry(settings.publish.kind)
         self._queue: queue.Queue[Candidate | None] = queue.Queue(_QUEUE)
         self._unsent: list[Outgoing] = []
+        self._only_here: set[str] = set()
         self._error: BaseException | None = None
         self._known: set[str] = set()
+        self._on_topic_ns: list[int] = []
         self._closed = threading.Event()
         self._patient_until_s = float("inf")
         self._producer: TransactionalProducer | None = None
@@ -124,7 +127,7 @@ class Publisher:
     @property
     def safe(self) -> bool:
         """Whether every candidate that was handed over has its alert in the outbox, or on Kafka."""
-        return self._recovered and self._queue.unfinished_tasks == 0
+        return self._recovered and self._queue.unfinished_tasks == 0 and not self._only_here
 
     @property
     def waiting(self) -> int:
@@ -137,11 +140,12 @@ class Publisher:
             return
         self._patient_until_s = time.monotonic() + timeout_s
         self._closed.set()
-        self._queue.put(None)
+        with contextlib.suppress(queue.Full):  # then nobody waits at it who had to be woken
+            self._queue.put_nowait(None)
         self._thread.join(timeout_s + _GRACE_S)
         if self._unsent:
             log.warning("alerts_left_in_outbox", alerts=[a.superevent_id for a in self._unsent])
-        if self._in_memory():
+        if self._in_memory() or self._only_here:
             # Their strain's offsets were not committed: the next start finds them again.
             log.warning("candidates_left", candidates=self._in_memory())
         if self._producer is not None and not self._thread.is_alive():
@@ -204,7 +208,8 @@ class Publisher:
         try:
             self._outbox.put(alert)
         except PublishError as error:
-            # Kafka is the truth: the alert is sent all the same, only a crash in the next milliseconds could lose it.
+            # Kafka is the truth: the alert is sent all the same, and until it is the strain's place does not move on.
+            self._only_here.add(alert.alert_id)
             log.error("outbox_failed", superevent_id=alert.superevent_id, error=str(error))
         self._unsent.append(alert)
 
@@ -250,8 +255,13 @@ class Publisher:
             )  # fmt: skip
 
     def _send(self, alert: Outgoing) -> None:
-        """Append one alert to both topics, as one, unless the topic has it."""
-        if alert.alert_id not in self._known:
+        """Append one alert to both topics, as one, unless the topic has it, or another daemon's of the same event.
+
+        The latter is seen in time: who sent it fenced this producer, so that the topic was read again since.
+        """
+        if any(abs(there_ns - alert.gps_ns) <= SAME_EVENT_NS for there_ns in self._on_topic_ns):
+            log.info("already_alerted", superevent_id=alert.superevent_id, gps_ns=alert.gps_ns)
+        elif alert.alert_id not in self._known:
             topics = self._settings.topics
             assert self._producer is not None
             with self._producer.transaction():
@@ -266,6 +276,7 @@ class Publisher:
             )  # fmt: skip
             if self._on_published is not None:
                 self._on_published(Published(alert.superevent_id, alert.gps_ns, acknowledged_ns))
+        self._only_here.discard(alert.alert_id)
         self._outbox.acknowledge(alert)
 
     # -- the truth ----------------------------------------------------------------------------------------------
@@ -276,6 +287,7 @@ class Publisher:
         self._producer = TransactionalProducer(
             settings.kafka, publish.transactional_id, publish.transactions, self._abandoned
         )
+        self._on_topic_ns.clear()
         for message in read_all(settings.kafka, settings.topics.alerts, _TRUTH_S):
             self._remember(message)
         if not self._recovered:
@@ -314,3 +326,5 @@ class Publisher:
             )  # fmt: skip
             return
         self._registry.remember(superevent_id, gps_ns)
+        if superevent_id.startswith(PREFIXES[self._settings.publish.kind]):
+            self._on_topic_ns.append(gps_ns)

@@ -119,18 +119,27 @@ def one_by_one(blocks: Iterable[Block]) -> Iterator[list[Block]]:
         yield [block]
 
 
-def search(source: Iterable[Sequence[Block]], stages: Stages, sink: Sink) -> None:
+def search(source: Iterable[Sequence[Block]], stages: Stages, sink: Sink, *, to_the_end: bool = True) -> None:
     """Run the pipeline until the source ends, then let go of what was still held.
 
     A source gives the blocks that came together in one batch; how they are cut changes how fast it goes, and not what
     is found.
+
+    Parameters
+    ----------
+    source : iterable of sequence of Block
+    stages : Stages
+    sink : Sink
+    to_the_end : bool
+        Whether nothing comes after the source's end. Where it does, what waits for another detector is not searched
+        without it: whoever goes on hears it again, whole.
     """
     for blocks in source:
         with stages.watch("align"):
             spans = stages.align.push_all(blocks)
         for span in spans:
             step(span, stages, sink)
-    for span in stages.align.flush():
+    for span in stages.align.flush() if to_the_end else ():
         step(span, stages, sink)
 
 

@@ -5,8 +5,9 @@
 * Topics are merged by data time (:mod:`pipelines.merge`): live, a block goes on the moment it is read; after an outage
   it waits for what belongs with it, at most ``daemon.broker_wait_s``.
 * Falling behind is measured for each topic against the messages' own timestamps, so replayed data of any age are live
-  too. A search that stays further behind than ``daemon.max_lag_s`` for longer than ``daemon.catch_up_s`` is too slow:
-  it skips to now, counts what it skipped and says so. An outage's backlog is caught up with in seconds, not skipped.
+  too; fresh data are live whatever their producer's clock says. A search that is further behind than
+  ``daemon.max_lag_s`` for ``daemon.catch_up_s``, and has not made up as many seconds in that time, is too slow: it
+  skips to now, counts what it skipped and says so. A backlog that shrinks is searched to its end, however long it is.
 * Offsets are stored behind what was searched (:mod:`pipelines.offsets`): a restart hears the last seconds again.
 """
 
@@ -25,12 +26,12 @@ from pipelines.plausible import TimeCheck
 from pipelines.search import Block
 from stream.codec import StrainCodec
 from stream.codec.avro import decode_witness
-from stream.errors import DataError, TransportError
+from stream.errors import CodecError, DataError, TransportError
 from stream.kafka.consumer import Message
 from stream.kafka.standing import Standing
-from stream.records import StrainBlock
+from stream.records import StrainBlock, WitnessBlock
 from stream.settings import Settings
-from stream.timebase import NS_PER_S, Clock, gps_ns_to_unix_ns
+from stream.timebase import NS_PER_S, Clock, unix_ns_to_gps_ns
 
 if TYPE_CHECKING:
     from stream.codec.registry import SchemaRegistry
@@ -103,6 +104,11 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+def _sent_ns(message: Message, end_ns: int) -> int:
+    """Return when a message was sent, as its producer's clock has it: not before its data ended (GPS)."""
+    return max(unix_ns_to_gps_ns(message.timestamp_ns), end_ns)
+
+
 class KafkaBlocks:
     """Iterate over batches of blocks from the strain and witness topics until told to stop.
 
@@ -120,7 +126,7 @@ class KafkaBlocks:
     Attributes
     ----------
     housekeeping : callable
-        Called between polls, at least ten times a second.
+        Called between polls, messages and batches, many times a second.
     """
 
     def __init__(
@@ -139,17 +145,18 @@ class KafkaBlocks:
         self._stopped = stopped
         self._registry = registry
         self._strain = {settings.topics.strain_prefix + d: d for d in settings.strain.detectors}
-        witnesses = [settings.topics.witness_prefix + d for d in settings.strain.detectors]
+        self._witnesses = {settings.topics.witness_prefix + d: d for d in settings.strain.detectors}
         daemon = settings.daemon
         self._merge = Merger(
             tuple(self._strain),
-            witnesses if settings.strain.witnesses else (),
+            tuple(self._witnesses) if settings.strain.witnesses else (),
             absent_ns=round(settings.align.absent_after_s * NS_PER_S),
             wait_ns=round(daemon.broker_wait_s * NS_PER_S),
         )
         self._check = TimeCheck(round(daemon.max_ahead_s * NS_PER_S))
         self._slowness = _Slowness(daemon.max_lag_s, round(daemon.catch_up_s * NS_PER_S))
         self._offsets = Offsets()
+        self._searched_ns = 0
         self._stamps: dict[str, int] = {}
         self._told_ns: dict[tuple[str, str], int] = {}
         self.status = SourceStatus()
@@ -160,9 +167,11 @@ class KafkaBlocks:
             self.housekeeping()
             messages = self._consumer.poll_batch(0.05, _MAX_BATCH)
             standing = self._consumer.standing()
-            self._measure_lag(messages, standing)
+            newest_ns: dict[str, int] = {}
             for message in messages:
-                self._take(message)
+                newest_ns[message.topic] = max(self._take(message), newest_ns.get(message.topic, 0))
+                self.housekeeping()  # a backlog's frames take seconds to decode
+            self._measure_lag(newest_ns, standing)
             released = self._merge.release(self._clock.now_ns(), standing)
             self.status.waiting_for = self._merge.waiting_for
             for batch in batches(released):
@@ -175,26 +184,25 @@ class KafkaBlocks:
             if self._slowness.is_for_good(released, away, self._clock.now_ns()):
                 self._skip()
 
-    def _measure_lag(self, messages: list[Message], standing: Mapping[str, Standing]) -> None:
+    def _measure_lag(self, newest_ns: Mapping[str, int], standing: Mapping[str, Standing]) -> None:
         """Take the age of each topic's newest message, where there is or may be more behind it."""
-        now_unix_ns = gps_ns_to_unix_ns(self._clock.now_ns())
-        read = {m.topic for m in messages}
-        for m in messages:
-            self._stamps[m.topic] = max(m.timestamp_ns, self._stamps.get(m.topic, 0))
+        now_ns = self._clock.now_ns()
+        self._stamps |= newest_ns
         for topic, stamp_ns in self._stamps.items():
             known = standing.get(topic, Standing())
-            is_done = topic not in read and known.at_end and known.answered_ago_s <= _FRESH_S
-            self.status.lag_by_topic[topic] = 0.0 if is_done else max(0.0, (now_unix_ns - stamp_ns) / NS_PER_S)
+            is_done = topic not in newest_ns and known.at_end and known.answered_ago_s <= _FRESH_S
+            self.status.lag_by_topic[topic] = 0.0 if is_done else max(0.0, (now_ns - stamp_ns) / NS_PER_S)
         self.status.lag_s = max(self.status.lag_by_topic.values(), default=0.0)
 
-    def _take(self, message: Message) -> None:
-        """Decode a message, check its blocks' time, and hold them for the merge."""
+    def _take(self, message: Message) -> int:
+        """Decode a message, check its blocks' time, and hold them for the merge; return when it was sent (GPS)."""
         now_ns = self._clock.now_ns()
         found = [block for block in self._decode(message) if self._is_plausible(block, message, now_ns)]
         reading = self._offsets.read(message, len(found))
-        lagged = gps_ns_to_unix_ns(now_ns) - message.timestamp_ns > BACKLOG_NS
+        sent_ns = _sent_ns(message, max((block.end_ns for block in found), default=0))
         for block in found:
-            self._merge.add(block, reading, now_ns, lagged)
+            self._merge.add(block, reading, now_ns, now_ns - sent_ns > BACKLOG_NS)
+        return sent_ns
 
     def _decode(self, message: Message) -> list[Block]:
         detector = self._strain.get(message.topic)
@@ -202,11 +210,17 @@ class KafkaBlocks:
         try:
             if detector is not None:
                 return list(self._codec.decode(value, detector=detector))
-            return [decode_witness(self._registry.unframe("witness", value) if self._registry else value)]
+            return [self._witness(message.topic, value)]
         except (DataError, TransportError) as error:  # the latter: a registry that is away cannot say what this is
             self.status.refused[message.topic] = self.status.refused.get(message.topic, 0) + 1
             self._tell(message, type(error).__name__, str(error))
             return []
+
+    def _witness(self, topic: str, value: bytes) -> WitnessBlock:
+        block = decode_witness(self._registry.unframe("witness", value) if self._registry else value)
+        if block.detector != self._witnesses[topic]:
+            raise CodecError(f"witnesses of {block.detector} on topic {topic}: correct the producer's topic")
+        return block
 
     def _is_plausible(self, block: Block, message: Message, now_ns: int) -> bool:
         objection = self._check.objection(block, now_ns)
@@ -235,12 +249,15 @@ class KafkaBlocks:
         now_ns, status = self._clock.now_ns(), self.status
         for held in batch:
             held.reading.hand_on(held.end_ns, now_ns)
+            self._searched_ns = max(held.end_ns, self._searched_ns)
             if isinstance(held.block, StrainBlock):
                 detector = held.block.detector
                 status.latencies_s.append((now_ns - held.end_ns) / NS_PER_S)
                 status.blocks[detector] = status.blocks.get(detector, 0) + 1
                 status.newest_ns[detector] = max(held.end_ns, status.newest_ns.get(detector, 0))
-        for message in self._offsets.done(self._merge.released_ns, now_ns):
+        # Not up to what was released: of a backlog that is much more than what was searched. And the aligner holds a
+        # block for as long as the longest of them may still be under way.
+        for message in self._offsets.done(self._searched_ns - self._merge.longest_ns, now_ns):
             self._consumer.store(message)
 
     def _skip(self) -> None:
@@ -262,7 +279,7 @@ class KafkaBlocks:
 class _Slowness:
     """Tell a search that is too slow from one that catches up: its lag stays.
 
-    A backlog is caught up with at many times real time, and waiting for a broker is no slowness.
+    Who searches a backlog at twice real time or more catches up, and waiting for a broker is no slowness.
     """
 
     def __init__(self, max_lag_s: float, catch_up_ns: int) -> None:
@@ -274,7 +291,7 @@ class _Slowness:
         """Begin anew."""
         self._since_ns: int | None = None
         self._last_ns = 0
-        self.behind_s = 0.0
+        self._first_behind_s = self.behind_s = 0.0
 
     def is_for_good(self, released: list[Held], broker_away: bool, now_ns: int) -> bool:
         """Return whether what went on has been too old for too long."""
@@ -283,11 +300,17 @@ class _Slowness:
         if not released:
             return False
         self._last_ns = now_ns
-        self.behind_s = (gps_ns_to_unix_ns(now_ns) - released[-1].reading.message.timestamp_ns) / NS_PER_S
+        self.behind_s = (now_ns - _sent_ns(released[-1].reading.message, released[-1].end_ns)) / NS_PER_S
         if self.behind_s <= self._max_lag_s:
             self._since_ns = None
             return False
         if self._since_ns is None:
-            self._since_ns = now_ns
+            self._since_ns, self._first_behind_s = now_ns, self.behind_s
             log.warning("lagging", lag_s=round(self.behind_s, 3), max_lag_s=self._max_lag_s)
-        return now_ns - self._since_ns >= self._catch_up_ns
+        passed_ns = now_ns - self._since_ns
+        if passed_ns < self._catch_up_ns:
+            return False
+        if self._first_behind_s - self.behind_s <= passed_ns / NS_PER_S:
+            return True
+        self._since_ns, self._first_behind_s = now_ns, self.behind_s
+        return False

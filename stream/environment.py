@@ -8,6 +8,7 @@ value is never shown.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
@@ -17,8 +18,16 @@ from pydantic.fields import FieldInfo
 from stream.errors import ConfigurationError
 
 PREFIX = "TOCSIN_"
-_NOT_SETTINGS = {"TOCSIN_TEST_DATA", "TOCSIN_KAFKA_HOME", "TOCSIN_REQUIRE_KAFKA", "TOCSIN_CONFIG"}
+_NOT_SETTINGS = {
+    "TOCSIN_TEST_DATA", "TOCSIN_KAFKA_HOME", "TOCSIN_REQUIRE_KAFKA", "TOCSIN_FUZZ_SEED", "TOCSIN_FUZZ_COUNT",
+    "TOCSIN_CONFIG",
+}  # fmt: skip
 """Variables of the tests and of the command line."""
+
+_OF_SERVICE = re.compile(
+    r"TOCSIN(_[A-Z0-9]+)*_(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9]+)*=\d+|PORT=[a-z]+://.*|PORT_\d+_[A-Z]+(_[A-Z]+)?=.*)"
+)
+"""What Kubernetes sets in every container for a service whose name begins with ``tocsin``."""
 
 _LIST_FORM = 'write A,B or ["A", "B"]'
 _MAPPING_FORM = 'write A=X,B=Y or {"A": "X", "B": "Y"}'
@@ -53,6 +62,8 @@ def read(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]]
     found: dict[str, dict[str, Any]] = {section: {} for section in sections}
     for name in sorted(environment):  # a mapping's own variable comes before those of its entries
         if not name.upper().startswith(PREFIX) or name.upper() in _NOT_SETTINGS:
+            continue
+        if _OF_SERVICE.fullmatch(f"{name}={environment[name]}"):
             continue
         head, _, entry = name.partition("__")
         key, _, entry = entry.partition("__")

@@ -263,7 +263,10 @@ class DaemonSettings(_Section):
         60.0, ge=0, le=600, description="Longest time that blocks wait for those of a topic whose broker is away."
     )
     catch_up_s: float = Field(
-        20.0, ge=0, description="A lag that lasts this long is ended: skip to now, and say what was skipped."
+        20.0,
+        ge=0,
+        description="A lag that lasts this long and does not shrink by as much is ended: skip to now, and say what was "
+        "skipped.",
     )
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     http_port: int = Field(9464, ge=0, le=65_535, description="Port of the same; 0 takes a free one.")

@@ -146,10 +146,13 @@ class Consumer:
                 log.warning("offsets_not_committed", error=str(exception))
 
     def seek_to_end(self) -> None:
-        """Skip to now in every partition."""
-        self._next.clear()
-        for partition in self._consumer.assignment():
-            self._consumer.seek(TopicPartition(partition.topic, partition.partition, OFFSET_END))
+        """Skip to now in every partition; one that cannot be moved just now is logged and read on."""
+        for topic, number in self.assigned:
+            try:
+                self._consumer.seek(TopicPartition(topic, number, OFFSET_END))
+                self._next.pop((topic, number), None)
+            except confluent_kafka.KafkaException as error:
+                log.warning("not_skipped", topic=topic, partition=number, error=str(error))
 
     def close(self, timeout_s: float = _CLOSE_S) -> None:
         """Commit what is stored and leave; a coordinator that is away is not waited for longer than stated."""

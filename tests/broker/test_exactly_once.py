@@ -114,6 +114,23 @@ def test_a_second_publisher_with_the_same_id_stops_the_first(settings: Settings)
     assert messages(settings)[0] == ["TS240517a"]
 
 
+def test_an_event_that_two_publishers_hear_is_one_alert(settings: Settings) -> None:
+    """As when a younger daemon takes over: the first one is fenced, reads the topic anew and finds its event there."""
+    first, told = Publisher(settings, SystemClock()), threading.Event()
+    end = time.monotonic() + 60
+    while not first.ready:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    second = Publisher(settings, SystemClock(), lambda _: told.set())
+    second.publish(child.candidate())
+    assert told.wait(60)
+    second.close()
+    first.publish(child.candidate())
+    first.close()
+    assert first.waiting == 0
+    assert messages(settings)[0] == ["TS240517a"]
+
+
 def network_blocks(start_ns: int, seconds: int, merger_ns: int) -> Iterator[Block]:
     network = SyntheticNetwork(NetworkConfig(seed=5, witnesses=False))
     binary = BinaryParameters(36.0, 29.0, ra_rad=1.0, dec_rad=0.7, geocent_ns=merger_ns)

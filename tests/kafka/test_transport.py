@@ -160,3 +160,12 @@ def test_nobody_there_is_said_within_the_time_given() -> None:
     settings = Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1", operation_timeout_s=0.5))
     with pytest.raises(TransportError, match=r"no broker at 127\.0\.0\.1:1"):
         list_topics(settings)
+
+
+def test_a_partition_that_cannot_be_moved_just_now_ends_nobody(settings: KafkaSettings, fresh: str) -> None:
+    """As between a rebalance and the first fetch: to skip is a convenience, and its failure no reason to end."""
+    with Consumer(settings, [fresh], "earliest") as consumer:
+        consumer._assigned = frozenset({(fresh, 0)})
+        consumer.seek_to_end()
+        send(settings, fresh, [b"1"])
+        assert [m.value for m in read(consumer, 1)] == [b"1"]

@@ -40,6 +40,23 @@ def test_an_unknown_variable_is_named(variable: str, monkeypatch: pytest.MonkeyP
         load_settings()
 
 
+def test_the_variables_of_a_kubernetes_service_of_our_name_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = load_settings()
+    for service in ("TOCSIN", "TOCSIN_DAEMON"):
+        port, address = f"{service}_PORT_9464_TCP", "10.0.0.1"
+        for variable, value in (
+            (f"{service}_SERVICE_HOST", address), (f"{service}_SERVICE_PORT", "9464"),
+            (f"{service}_SERVICE_PORT_HTTP", "9464"), (f"{service}_PORT", f"tcp://{address}:9464"),
+            (port, f"tcp://{address}:9464"), (f"{port}_PROTO", "tcp"), (f"{port}_PORT", "9464"),
+            (f"{port}_ADDR", address),
+        ):  # fmt: skip
+            monkeypatch.setenv(variable, value)
+    assert plain == load_settings()
+    monkeypatch.setenv("TOCSIN_DAEMON_HTTP_PORT", "9000")
+    with pytest.raises(ConfigurationError, match="TOCSIN_DAEMON_HTTP_PORT"):
+        load_settings()
+
+
 def test_a_variable_of_the_wrong_type_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_DAEMON__HTTP_PORT", "many")
     with pytest.raises(ConfigurationError, match=r"daemon\.http_port"):

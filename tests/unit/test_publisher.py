@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,11 @@ from broker import child
 
 from pipelines import publisher as module
 from pipelines.publisher import Published, Publisher
-from stream.errors import TransportError
+from stream.codec.alert import encode_alert
+from stream.errors import PublishError, TransportError
+from stream.kafka.consumer import Message
+from stream.publish import make_alert
+from stream.publish.alert import companion, hop_headers, tocsin_headers
 from stream.settings import KafkaSettings, PublishSettings, Settings
 from stream.timebase import SystemClock
 
@@ -23,8 +28,9 @@ class FakeKafka:
 
     def __init__(self) -> None:
         self.refusals = 0
-        self.unreadable = threading.Event()
+        self.unreadable, self.was_read, self.tried = (threading.Event() for _ in range(3))
         self.sent: list[bytes] = []
+        self.topic: list[Message] = []
 
     def producer(self, *_: Any) -> FakeKafka:
         return self
@@ -34,6 +40,7 @@ class FakeKafka:
         before = len(self.sent)
         yield
         if self.refusals:
+            self.tried.set()
             self.refusals -= 1
             del self.sent[before:]
             raise TransportError("commit_transaction failed: not enough replicas", retry_after_s=0.5)
@@ -47,7 +54,8 @@ class FakeKafka:
     def read_all(self, *_: Any) -> Iterator[Any]:
         if self.unreadable.is_set():
             raise TransportError("topic alerts.gw, partition 0 has no leader")
-        return iter(())
+        yield from list(self.topic)
+        self.was_read.set()
 
 
 @pytest.fixture
@@ -138,3 +146,60 @@ def test_a_candidate_behind_one_that_is_being_sent_is_not_safe(
     go_on.set()
     publisher.close()
     assert publisher.safe
+
+
+def test_the_end_does_not_wait_at_a_full_queue(
+    kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No candidate is taken while the truth cannot be read; one too many ends the daemon, and it does end."""
+    monkeypatch.setattr(module, "_QUEUE", 2)
+    kafka.unreadable.set()
+    publisher = Publisher(settings, SystemClock())
+    for _ in range(2):
+        publisher.publish(child.candidate())
+    with pytest.raises(PublishError, match="wait for the publisher"):
+        publisher.publish(child.candidate())
+    ending = threading.Thread(target=publisher.close, args=(0.2,), daemon=True)
+    ending.start()
+    ending.join(20)
+    assert not ending.is_alive()
+    assert not publisher.safe
+
+
+def test_an_alert_that_stands_nowhere_but_in_memory_is_not_safe(
+    kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full and the broker away: a crash would lose it, were its strain's place to move on."""
+
+    def full(*_: object) -> None:
+        raise PublishError("no space left on device")
+
+    monkeypatch.setattr(module.Outbox, "put", full)
+    kafka.refusals = 1_000_000
+    told = threading.Event()
+    publisher = Publisher(settings, SystemClock(), lambda _: told.set())
+    publisher.publish(child.candidate())
+    assert kafka.tried.wait(10)
+    assert not publisher.safe
+    kafka.refusals = 0
+    assert told.wait(10)
+    publisher.close()
+    assert publisher.safe
+
+
+def test_an_event_that_another_daemon_has_sent_meanwhile_is_not_sent_again(
+    kafka: FakeKafka, settings: Settings
+) -> None:
+    """Two daemons overlap while the younger takes over: to send, the older one fenced the younger's producer."""
+    publisher = Publisher(settings, SystemClock())
+    assert kafka.was_read.wait(10)
+    candidate = child.candidate()
+    alert = make_alert(candidate, "TS240517a", candidate.gps_ns, 1e-7)
+    headers = (*hop_headers(str(uuid.uuid4()), settings.publish), *tocsin_headers(companion(candidate)))
+    kafka.topic = [Message("alerts.gw", 0, 0, b"TS240517a", encode_alert(alert), headers, 0)]
+    kafka.refusals = 1
+    publisher.publish(candidate)
+    publisher.close()
+    assert kafka.tried.is_set()
+    assert (publisher.waiting, kafka.sent) == (0, [])
+    assert list(settings.publish.outbox.glob("*.alert")) == []

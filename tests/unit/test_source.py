@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from pipelines.search import Block
 from pipelines.source import KafkaBlocks
 from stream.codec import strain_codec
-from stream.codec.avro import encode_strain
+from stream.codec.avro import encode_strain, encode_witness
 from stream.errors import TransportError
 from stream.kafka.consumer import Message
 from stream.kafka.standing import Standing
-from stream.records import DataQuality, StrainBlock
+from stream.records import DataQuality, StrainBlock, WitnessBlock, WitnessGroup
 from stream.settings import Settings
 from stream.timebase import HOP_NS, NS_PER_S, gps_ns_to_unix_ns
 
@@ -23,9 +24,9 @@ TURN_NS = 50_000_000
 ANSWERS = Standing(0.0, 60.0, at_end=True)
 
 
-def block(detector: str, hop: int, shift_ns: int = 0) -> StrainBlock:
-    samples = np.zeros(256, dtype=np.float32)
-    quality = np.full(1, DataQuality.all_good(), dtype=np.uint32)
+def block(detector: str, hop: int, shift_ns: int = 0, hops: int = 1) -> StrainBlock:
+    samples = np.zeros(256 * hops, dtype=np.float32)
+    quality = np.full(hops, DataQuality.all_good(), dtype=np.uint32)
     return StrainBlock(detector, f"{detector}:X", T0_NS + hop * HOP_NS + shift_ns, 4096, samples, quality, hop)
 
 
@@ -292,3 +293,86 @@ def test_a_registry_that_is_away_costs_its_blocks_alone() -> None:
     source = KafkaBlocks(broker, Codec(), settings, broker, lambda: broker.turn >= 10)
     assert order([b for batch in source for b in batch]) == [("H1", hop) for hop in range(3, 6)]
     assert sum(source.status.refused.values()) == 3
+
+
+@pytest.mark.parametrize("hops", [1, 64])
+def test_of_a_backlog_that_is_released_at_once_no_offset_is_stored_before_it_is_searched(hops: int) -> None:
+    """Who ends in the middle of it hears the last four seconds before that again, and the block that they lie in."""
+    broker, blocks_of_each = Broker(), 1024 // hops
+    for k in range(blocks_of_each):
+        for detector in ("H1", "L1"):
+            age_ns = (1024 - (k + 1) * hops) * HOP_NS
+            broker.send(0, block(detector, k * hops - 1024, hops=hops), age_ns=age_ns)
+    settings = Settings()
+    source = KafkaBlocks(broker, strain_codec(settings.strain), settings, broker, lambda: broker.turn >= 2)
+    searched = -1024
+    for batch in source:
+        stored_end = max((offset + 1) * hops - 1024 for _, offset in [("", -1), *broker.stored])
+        assert stored_end <= max(-1024, searched - 64 - hops)
+        searched = max((b.end_ns - T0_NS) // HOP_NS for b in batch)
+    assert searched == 0
+    assert max(offset for _, offset in broker.stored) == (1024 - 64) // hops - 2
+
+
+def test_a_producer_whose_clock_is_slow_makes_nobody_skip_what_is_fresh() -> None:
+    """Messages are stamped a minute too early for 25 s; their data are of the present."""
+    broker = Broker()
+    for hop in range(400):
+        for detector in ("H1", "L1"):
+            broker.send(round((hop + 1) * 1.25), block(detector, hop), age_ns=60 * NS_PER_S)
+    source, blocks = listen(broker, 502)
+    assert (broker.skips, len(blocks)) == (0, 800)
+    assert source.status.lag_s < 0.5
+
+
+def test_a_long_backlog_that_shrinks_is_searched_to_its_end() -> None:
+    """Fifteen minutes, searched at nearly four times real time, for longer than a lag may last."""
+    broker = Broker()
+    for turn in range(500):
+        for hop in range(3 * turn, 3 * turn + 3):
+            end_ns = T0_NS - 900 * NS_PER_S + (hop + 1) * HOP_NS
+            age_ns = T0_NS + (turn + 1) * TURN_NS - end_ns
+            broker.send(turn, block("H1", hop, shift_ns=-900 * NS_PER_S), age_ns=age_ns)
+    _, blocks = listen(broker, 501, ("H1",))
+    assert (broker.skips, len(blocks)) == (0, 1500)
+
+
+def test_a_backlog_that_does_not_shrink_is_skipped() -> None:
+    broker = Broker()
+    for hop in range(400):
+        broker.send(round((hop + 1) * 1.25), block("H1", hop, shift_ns=-900 * NS_PER_S), age_ns=900 * NS_PER_S)
+    source, _ = listen(broker, 502, ("H1",))
+    assert broker.skips == 1
+    assert source.status.skipped_s == pytest.approx(900, abs=1)
+
+
+def test_witnesses_on_the_topic_of_another_detector_are_refused() -> None:
+    broker = Broker()
+    group = WitnessGroup(256, ("L1:PEM-MAINS",), np.zeros((1, 16), dtype=np.float32))
+    message = encode_witness(WitnessBlock("L1", T0_NS - HOP_NS, HOP_NS, (group,), 0))
+    broker.script[0] = [Message("witness.H1", 0, 0, None, message, (), gps_ns_to_unix_ns(T0_NS))]
+    settings = Settings(strain={"witnesses": True})  # type: ignore[arg-type]
+    source = KafkaBlocks(broker, strain_codec(settings.strain), settings, broker, lambda: broker.turn >= 3)
+    assert list(source) == []
+    assert source.status.refused == {"witness.H1": 1}
+
+
+def test_housekeeping_goes_on_while_a_backlog_is_decoded() -> None:
+    """A hundred frames come in one poll, each of which takes a tenth of a second to decode."""
+    broker = Broker()
+    for hop in range(100):
+        broker.send(0, block("H1", hop - 100), age_ns=(100 - hop) * HOP_NS)
+
+    class Slow:
+        sound = strain_codec(Settings().strain)
+
+        def decode(self, payload: bytes, *, detector: str) -> list[StrainBlock]:
+            broker.now += 2 * TURN_NS
+            return self.sound.decode(payload, detector=detector)
+
+    settings = Settings(strain={"detectors": ("H1",)})  # type: ignore[arg-type]
+    source = KafkaBlocks(broker, Slow(), settings, broker, lambda: broker.turn >= 2)
+    turns = [broker.now]
+    source.housekeeping = lambda: turns.append(broker.now)
+    assert sum(len(batch) for batch in source) == 100
+    assert max(np.diff(turns)) <= 3 * TURN_NS
