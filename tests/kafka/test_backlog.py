@@ -94,7 +94,8 @@ def test_every_merger_of_a_backlog_is_found_with_both_detectors(tmp_path: Path) 
     with EmbeddedBroker() as broker:
         settings = Settings.model_validate(
             {
-                "kafka": {"bootstrap_servers": broker.bootstrap_servers},
+                # The embedded broker makes a member that comes back wait for a session.
+                "kafka": {"bootstrap_servers": broker.bootstrap_servers, "session_timeout_s": 3.0},
                 "publish": {"outbox": tmp_path / "outbox", "transactions": False},
                 "daemon": {"state_dir": tmp_path / "state", "http_port": 0},
             }
