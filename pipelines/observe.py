@@ -155,7 +155,7 @@ class Observer:
         behind_s = self.status.clock_behind_s
         if behind_s == 0:
             return "no strain from the future"
-        return f"every detector says that this machine's clock is {behind_s:.1f} s behind: see to its NTP"
+        return f"most detectors say that this machine's clock is {behind_s:.1f} s behind: see to its NTP"
 
 
 def _refused_strain(lane: DetectorStats) -> dict[str, int]:

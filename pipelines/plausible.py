@@ -1,8 +1,8 @@
 """The one check of time: whether a block can be from when it says, against the clock and the other detectors.
 
 Strain that has not been taken yet cannot arrive. A block that ends further in the future than ``max_ahead_s`` is
-refused, whichever detector it is of, so that one clock that runs fast masks nobody else. When every detector that
-sends says the same future, it is this machine's clock that is behind: their blocks are taken, and that is said.
+refused, whichever detector it is of, so that one clock that runs fast masks nobody else. When most of those that send
+say the same future, it is this machine's clock that is behind: their blocks are taken, and that is said.
 
 Archived strain that is sent as it was taken, years ago, passes; jumps in it are the aligner's affair.
 """
@@ -53,12 +53,13 @@ class TimeCheck:
         if ahead_ns <= self._max_ahead_ns:
             self.clock_behind_s = 0.0
             return None
-        if not self._all_agree(block.detector, ahead_ns, now_ns):
+        if not self._most_agree(block.detector, ahead_ns, now_ns):
             return AHEAD
         self.clock_behind_s = ahead_ns / NS_PER_S
         return None
 
-    def _all_agree(self, detector: str, ahead_ns: int, now_ns: int) -> bool:
-        """Whether others send, and each of them says the same future."""
+    def _most_agree(self, detector: str, ahead_ns: int, now_ns: int) -> bool:
+        """Whether others send, and more than half of all say the same future."""
         others = [a for d, (a, at) in self._claims.items() if d != detector and now_ns - at <= _SENDING_NS]
-        return bool(others) and all(abs(a - ahead_ns) <= _AGREE_NS for a in others)
+        agreeing = sum(abs(a - ahead_ns) <= _AGREE_NS for a in others)
+        return agreeing > 0 and 2 * (agreeing + 1) > len(others) + 1

@@ -84,7 +84,7 @@ class SourceStatus:
     waiting_for : tuple of str
         Topics for whose blocks others are held just now.
     clock_behind_s : float
-        By how much every detector says that this machine's clock is behind, 0 when it is not.
+        By how much most detectors say that this machine's clock is behind, 0 when it is not.
     """
 
     blocks: dict[str, int] = field(default_factory=dict)

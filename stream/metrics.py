@@ -37,7 +37,7 @@ LAG = Gauge(
     ("topic",),
 )
 CLOCK_BEHIND = Gauge(
-    "tocsin_clock_behind_seconds", "By how much every detector says that the daemon's clock is behind, or 0."
+    "tocsin_clock_behind_seconds", "By how much most detectors say that the daemon's clock is behind, or 0."
 )
 STATISTIC = Gauge("tocsin_statistic", "Highest ranking statistic of the last span.")
 PSD_READY = Gauge("tocsin_psd_ready", "1 when the detector's PSD is usable.", ("detector",))

@@ -376,3 +376,15 @@ def test_housekeeping_goes_on_while_a_backlog_is_decoded() -> None:
     source.housekeeping = lambda: turns.append(broker.now)
     assert sum(len(batch) for batch in source) == 100
     assert max(np.diff(turns)) <= 3 * TURN_NS
+
+
+def test_a_machines_clock_that_is_behind_is_known_beside_a_site_whose_clock_is_wrong() -> None:
+    broker = Broker()
+    for hop in range(32):
+        turn = round((hop + 1) * 1.25)
+        for detector, ahead_s in (("H1", 1), ("L1", 1), ("V1", 3600)):
+            broker.send(turn, block(detector, hop, shift_ns=ahead_s * NS_PER_S))
+    source, blocks = listen(broker, 42, ("H1", "L1", "V1"))
+    assert {detector for detector, _ in order(blocks)} == {"H1", "L1"}
+    assert len(blocks) >= 60
+    assert source.status.refused_blocks["V1", "ahead of the clock"] == 32
