@@ -83,7 +83,10 @@ class Run:
             assert time.monotonic() < deadline, f"read up to {newest}, not {end_ns}"
             time.sleep(0.02)
 
-    def end(self) -> None:
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.thread.join(60)
         assert not self.thread.is_alive()
@@ -109,15 +112,14 @@ def test_every_merger_of_a_backlog_is_found_with_both_detectors(tmp_path: Path) 
         heard_ns = start_ns + HEARD_S * NS_PER_S
         producer = Producer(settings.kafka)
 
-        first = Run(settings)
-        first.wait_until_attended()
-        for block in blocks:
-            if block.end_ns <= heard_ns:
-                send(block, producer, settings.topics, block.end_ns)
-        producer.flush()
-        first.wait_until_read(heard_ns)
-        time.sleep(3.0)  # offsets are committed every two seconds
-        first.end()
+        with Run(settings) as first:
+            first.wait_until_attended()
+            for block in blocks:
+                if block.end_ns <= heard_ns:
+                    send(block, producer, settings.topics, block.end_ns)
+            producer.flush()
+            first.wait_until_read(heard_ns)
+            time.sleep(3.0)  # offsets are committed every two seconds
         assert first.found == []
 
         for detector in ("H1", "L1"):
@@ -126,9 +128,8 @@ def test_every_merger_of_a_backlog_is_found_with_both_detectors(tmp_path: Path) 
                     send(block, producer, settings.topics, block.end_ns)
             producer.flush()
         producer.close()
-        second = Run(settings)
-        second.wait_until_read(blocks[-1].end_ns)
-        second.end()
+        with Run(settings) as second:
+            second.wait_until_read(blocks[-1].end_ns)
 
     assert [round((c.gps_ns - at) / 5e7) for c, at in zip(second.found, mergers, strict=True)] == [0] * len(mergers)
     assert {c.peak.detectors for c in second.found} == {("H1", "L1")}
