@@ -4,7 +4,8 @@ Strain that has not been taken yet cannot arrive. A block that ends further in t
 refused, whichever detector it is of, so that one clock that runs fast masks nobody else. When most of those that send
 say the same future, it is this machine's clock that is behind: their blocks are taken, and that is said.
 
-Archived strain that is sent as it was taken, years ago, passes; jumps in it are the aligner's affair.
+Archived strain that is sent as it was taken, years ago, passes. A jump forward in it is the aligner's affair; one back
+is not followed: what comes then is late, and `/readyz` says so, until the daemon is started again.
 """
 
 from __future__ import annotations
