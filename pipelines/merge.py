@@ -6,7 +6,8 @@ end, or when it is known that such a topic has nothing to send:
 
 * Live, a topic whose leader answered no longer than ``_GRACE_NS`` before the block came is silent by its own choice:
   nobody waits (how long data may be late is the aligner's rule, in data time). A leader that does not answer is a
-  broker that is away or hangs, and the block waits for its failover.
+  broker that is away or hangs, and the block waits for its failover; one that has just moved has ``_SETTLED_NS`` to
+  show something new.
 * In a backlog (the block is ``BACKLOG_NS`` old when it is read), and where the leader has only just begun to answer
   again, producers and brokers get ``PATIENCE_NS`` to bring what they hold; while an outage is recent, when leaders are
   elected and producers connect anew, ``OUTAGE_PATIENCE_NS``.
