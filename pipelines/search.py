@@ -17,11 +17,9 @@ from stream.condition import Conditioner
 from stream.denoise import WitnessRegression
 from stream.detect import Head, HeadStage, PeakFinder, Ranked
 from stream.infer import EncoderStage, ModelCard, open_model
-from stream.records import AlignedSpan, Candidate, Masked, Peak, StrainBlock, WhitenedSegment, WitnessBlock
+from stream.records import AlignedSpan, Block, Candidate, Masked, Peak, WhitenedSegment
 from stream.settings import Settings
 from stream.significance import LiveSlides, Significance, load_shipped
-
-Block = StrainBlock | WitnessBlock
 
 
 class Sink(Protocol):

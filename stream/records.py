@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntFlag
 
-from stream.timebase import HOP_NS, samples_to_ns
+from stream.timebase import HOP_NS, NS_PER_S, samples_to_ns
 from stream.types import AnyFloatArray, BoolArray, Float32Array, FloatArray, UIntArray
 
 
@@ -124,6 +124,10 @@ class ExternalEvent:
     far_hz: float | None = None
     raw: bytes = b""
     raw_format: str = "json"
+
+
+Block = StrainBlock | WitnessBlock
+"""What a topic of strain or of witnesses holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,3 +320,17 @@ class AlignedSpan:
     def end_ns(self) -> int:
         """First nanosecond after the span."""
         return self.segments[0].end_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time without a gap in which there are data, and of which detectors."""
+
+    gps_ns: int
+    end_ns: int
+    detectors: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+        return (self.end_ns - self.gps_ns) / NS_PER_S

@@ -324,3 +324,8 @@ def sections() -> dict[str, type[BaseModel]]:
         assert isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
         found[section] = info.annotation
     return found
+
+
+def with_detectors(settings: Settings, detectors: tuple[str, ...]) -> Settings:
+    """Return settings that listen to other detectors."""
+    return settings.model_copy(update={"strain": settings.strain.model_copy(update={"detectors": detectors})})

@@ -42,8 +42,8 @@ def subscribe(
 
       tocsin subscribe --json --timeout 60 | head -1
     """
+    from pipelines.cli.waiting import is_there, leaving
     from pipelines.subscribe import alerts, keep
-    from pipelines.waiting import is_there, leaving
 
     settings, begin = settings_from(config, broker), _start(start)
     topic = topic or settings.topics.alerts

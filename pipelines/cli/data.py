@@ -39,8 +39,8 @@ def simulate(
 
       tocsin simulate -d H1 -d L1 -d V1 --every 10 --inject bbh --gap L1:30:5
     """
-    from pipelines.simulate import Simulation, parse_gap, simulate_to_kafka
-    from pipelines.waiting import leaving
+    from pipelines.cli.waiting import leaving
+    from pipelines.feeds.simulate import Simulation, parse_gap, simulate_to_kafka
 
     settings = settings_from(config, broker, detectors)
     simulation = Simulation(
@@ -75,10 +75,11 @@ def replay(
 
       tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --speed 1 --rebase-time now --to kafka
     """
-    from pipelines import replay as replaying
-    from pipelines.present import report_text
+    from pipelines.cli.waiting import leaving
+    from pipelines.feeds.replay import replay_to_kafka
+    from pipelines.offline.replay import replay_direct, write_report_alerts
     from pipelines.progress import progress
-    from pipelines.waiting import leaving
+    from pipelines.show.present import report_text
 
     settings = settings_from(config, broker)
     if not direct:
@@ -86,7 +87,7 @@ def replay(
             raise ConfigurationError("--alerts and --report are written by --direct; on Kafka, subscribe")
         stop = threading.Event()
         with progress("replayed") as shown, leaving(stop):
-            shift_ns = replaying.replay_to_kafka(
+            shift_ns = replay_to_kafka(
                 files, settings=settings, speed=speed, rebase=rebase_time == "now",
                 block_s=1 / 16 if block is None else block, progress=shown, stop=stop,
             )  # fmt: skip
@@ -94,9 +95,9 @@ def replay(
         return
     with progress("replayed") as shown:
         length_s = 1.0 if block is None else block
-        found = replaying.replay_direct(files, settings=settings, block_s=length_s, progress=shown)
+        found = replay_direct(files, settings=settings, block_s=length_s, progress=shown)
     if alerts is not None:
-        replaying.write_report_alerts(found, settings, alerts)
+        write_report_alerts(found, settings, alerts)
     if report is not None:
         found.write(report)
     show(found.as_dict()) if as_json else typer.echo(report_text(found))
@@ -119,7 +120,7 @@ def fetch(
 
       tocsin fetch GW200311_115853 -d H1 L1 V1 --format gwf
     """
-    from pipelines.fetch import fetch as download
+    from pipelines.feeds.fetch import fetch as download
     from pipelines.progress import progress
 
     configure_logging("info", "console" if sys.stderr.isatty() else "json")

@@ -32,10 +32,10 @@ def demo(
 
       tocsin demo --json | tail -1
     """
-    from pipelines.demo import END_S
-    from pipelines.demo import demo as show_pipeline
-    from pipelines.present import demo_text
     from pipelines.progress import progress
+    from pipelines.show.demo import END_S
+    from pipelines.show.demo import demo as show_pipeline
+    from pipelines.show.present import demo_text
 
     configure_logging("warning", "console" if sys.stderr.isatty() else "json")
     typer.echo(f"the search is loaded, then {END_S:g} s of data are sent in real time", err=True)
@@ -62,8 +62,8 @@ def bench_latency(
 
       tocsin bench latency --injections 60 --json
     """
-    from pipelines.bench import latency
     from pipelines.progress import progress
+    from pipelines.show.bench import latency
 
     configure_logging("warning", "json")
     with progress("sent") as shown:
@@ -82,8 +82,8 @@ def bench_throughput(
 
       tocsin bench throughput --json
     """
-    from pipelines.bench import throughput
     from pipelines.progress import progress
+    from pipelines.show.bench import throughput
 
     configure_logging("warning", "json")
     with progress("cases", "") as shown:

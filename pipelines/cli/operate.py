@@ -36,7 +36,7 @@ def run(
     if print_config:
         typer.echo(render_settings(settings), nl=False)
         return
-    from pipelines import daemon
+    from pipelines.live import daemon
 
     daemon.run(settings)
 
@@ -50,7 +50,7 @@ def doctor(config: Config = None, broker: Broker = None, as_json: Json = False) 
 
       tocsin doctor --config tocsin.toml
     """
-    from pipelines.doctor import as_dict, examine
+    from pipelines.live.doctor import as_dict, examine
 
     settings = settings_from(config, broker)
     found = []

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import daemon
-from pipelines.publisher import Publisher
+from pipelines.live import daemon
+from pipelines.live.publisher import Publisher
 from stream.configuration import load_settings
 from stream.kafka.producer import TransactionalProducer
 from stream.log import configure_logging

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.feed import feed
-from pipelines.search import Block
-from pipelines.simulate import LEAD_NS, draw_injection
+from pipelines.feeds.feed import feed
+from pipelines.feeds.simulate import LEAD_NS, draw_injection
 from stream.configuration import load_settings
 from stream.log import configure_logging
+from stream.records import Block
 from stream.simulate.detector import DEFAULT_SPECTRA, Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.glitches import optimal_snr
 from stream.simulate.psds import psd

@@ -15,14 +15,14 @@ import pytest
 from broker import child
 from broker.apache_kafka import ApacheKafka
 
-from pipelines.feed import feed
-from pipelines.publisher import Published, Publisher
-from pipelines.search import Block
+from pipelines.feeds.feed import feed
+from pipelines.live.publisher import Published, Publisher
 from pipelines.subscribe import receive
 from stream.configuration import load_settings, render_settings
 from stream.errors import PublishError
 from stream.kafka.consumer import read_all
 from stream.kafka.topics import create
+from stream.records import Block
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters

@@ -18,8 +18,8 @@ from broker.apache_kafka import ApacheKafka, KafkaCluster
 from broker.node import free_ports
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipelines import daemon
-from pipelines.publisher import Published, Publisher
+from pipelines.live import daemon
+from pipelines.live.publisher import Published, Publisher
 from pipelines.subscribe import receive
 from stream.configuration import load_settings
 from stream.errors import DeadlineExceeded, TransportError

@@ -15,8 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from pipelines import daemon
-from pipelines.observe import Observer
+from pipelines.live import daemon
+from pipelines.live.observe import Observer
 from stream import metrics
 from stream.configuration import load_settings
 from stream.log import configure_logging

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import daemon
-from pipelines.daemon import Hooks
-from pipelines.feed import send
-from pipelines.observe import Observer
-from pipelines.search import Block
+from pipelines.feeds.feed import send
+from pipelines.live import daemon
+from pipelines.live.daemon import Hooks
+from pipelines.live.observe import Observer
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.producer import Producer
 from stream.kafka.topics import required_topics
-from stream.records import Candidate, StrainBlock
+from stream.records import Block, Candidate, StrainBlock
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.demo import demo
-from pipelines.present import demo_text
+from pipelines.show.demo import demo
+from pipelines.show.present import demo_text
 from stream.codec.alert import decode_alert
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pipelines.feed import feed
-from pipelines.search import Block
+from pipelines.feeds.feed import feed
 from stream.codec.avro import decode_strain
 from stream.kafka import config
 from stream.kafka.consumer import read_all
 from stream.kafka.embedded import EmbeddedBroker
+from stream.records import Block
 from stream.settings import KafkaSettings, Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import HOP_NS, NS_PER_S, SystemClock

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import schemas
 from pipelines.cli import app
-from pipelines.publisher import Publisher
+from pipelines.live.publisher import Publisher
 from pipelines.subscribe import alerts
 from stream.codec.alert import decode_alert, encode_alert
 from stream.configuration import load_settings

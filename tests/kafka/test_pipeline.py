@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from pipelines.daemon import Hooks, run
-from pipelines.demo import Background
-from pipelines.feed import feed
-from pipelines.observe import Observer
-from pipelines.publisher import Published
-from pipelines.replay import rebase_shift_ns, replay_to_kafka
-from pipelines.search import Block
+from pipelines.feeds.feed import feed
+from pipelines.feeds.replay import rebase_shift_ns, replay_to_kafka
+from pipelines.live.daemon import Hooks, run
+from pipelines.live.observe import Observer
+from pipelines.live.publisher import Published
+from pipelines.show.demo import Background
 from pipelines.subscribe import alerts, receive
 from stream.codec.avro import decode_heartbeat
 from stream.configuration import load_settings
 from stream.errors import TransportError
 from stream.kafka.consumer import read_all
 from stream.kafka.topics import required_topics
+from stream.records import Block
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters

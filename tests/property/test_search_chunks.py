@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.report import Report
-from pipelines.search import Block, compose, one_by_one, search
-from stream.records import DataQuality, StrainBlock
+from pipelines.offline.report import Report
+from pipelines.search import compose, one_by_one, search
+from stream.records import Block, DataQuality, StrainBlock
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipelines.replay import with_detectors
-from pipelines.report import Report
-from pipelines.search import Block, compose, one_by_one, search
+from pipelines.offline.report import Report
+from pipelines.search import compose, one_by_one, search
 from stream.configuration import load_settings
+from stream.records import Block
+from stream.settings import with_detectors
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import NS_PER_S
 

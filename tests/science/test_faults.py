@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from pipelines.report import Report
+from pipelines.feeds.simulate import parse_gap
+from pipelines.live.source import KafkaBlocks
+from pipelines.offline.report import Report
 from pipelines.search import compose, search
-from pipelines.simulate import parse_gap
-from pipelines.source import KafkaBlocks
 from stream.codec import strain_codec
 from stream.codec.avro import encode_heartbeat, encode_strain
 from stream.errors import ConfigurationError

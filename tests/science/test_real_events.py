@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.replay import replay_direct
-from pipelines.report import Report
+from pipelines.offline.replay import replay_direct
+from pipelines.offline.report import Report
 from stream.errors import StrainFileError
 from stream.records import Candidate
 from stream.settings import Settings

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from pipelines import checkpoint
-from pipelines.report import Report
-from pipelines.search import Block, Stages, compose, one_by_one, search
+from pipelines.live import checkpoint
+from pipelines.offline.report import Report
+from pipelines.search import Stages, compose, one_by_one, search
 from stream.configuration import load_settings
 from stream.detect import Ranked
-from stream.records import WhitenedSegment, WitnessBlock
+from stream.records import Block, WhitenedSegment, WitnessBlock
 from stream.settings import Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import NS_PER_S

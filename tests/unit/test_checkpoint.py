@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from pipelines import checkpoint, checkpoint_file
-from pipelines.report import Report
+from pipelines.live import checkpoint, checkpoint_file
+from pipelines.offline.report import Report
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.condition.psd import PsdState
 from stream.records import StrainBlock

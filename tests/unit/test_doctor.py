@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import doctor
-from pipelines.doctor import as_dict, examine
+from pipelines.live import doctor
+from pipelines.live.doctor import as_dict, examine
 from stream.configuration import load_settings
 from stream.kafka.embedded import EmbeddedBroker
 

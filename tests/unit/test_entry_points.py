@@ -26,7 +26,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 @pytest.mark.parametrize(
     "modules",
-    ["pipelines.cli", "pipelines.subscribe", "pipelines.fetch, pipelines.progress", "stream.kafka.topics"],
+    ["pipelines.cli", "pipelines.subscribe", "pipelines.feeds.fetch, pipelines.progress", "stream.kafka.topics"],
 )
 def test_commands_that_do_not_search_load_none_of_the_search(modules: str) -> None:
     done = python("-c", f"import sys, {modules}; print(*sys.modules)")
@@ -36,7 +36,7 @@ def test_commands_that_do_not_search_load_none_of_the_search(modules: str) -> No
 
 def test_the_daemon_loads_only_what_a_restart_cannot_do_without() -> None:
     """Each of these costs a restart between a tenth and two seconds, in which nothing is heard."""
-    done = python("-c", "import sys, pipelines.daemon, pipelines.cli; print(*sys.modules)")
+    done = python("-c", "import sys, pipelines.live.daemon, pipelines.cli; print(*sys.modules)")
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     of_scipy = {"scipy.stats", "scipy.signal", "scipy.linalg", "scipy.fft", "scipy.ndimage", "scipy.special"}

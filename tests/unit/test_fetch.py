@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipelines.fetch import download
+from pipelines.feeds.fetch import download
 from stream.errors import StrainFileError, TransportError
 
 pytestmark = pytest.mark.kafka  # opens sockets on the loopback

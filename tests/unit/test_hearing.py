@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.hearing import Hearing, HearingWatch
+from pipelines.live.hearing import Hearing, HearingWatch
 from stream.records import Masked, WhitenedSegment
 from stream.timebase import HOP_NS, NS_PER_S
 

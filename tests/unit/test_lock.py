@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.folders import own_folders
+from pipelines.live.folders import own_folders
 from stream.configuration import load_settings
 from stream.errors import ConfigurationError
 from stream.lock import FolderLock

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from pipelines.daemon import AlertSink
-from pipelines.hearing import HearingWatch
-from pipelines.observe import Observer
-from pipelines.report import Report
+from pipelines.live.daemon import AlertSink
+from pipelines.live.hearing import HearingWatch
+from pipelines.live.observe import Observer
+from pipelines.live.source import SourceStatus
+from pipelines.offline.report import Report
 from pipelines.search import Stages, compose, step
-from pipelines.source import SourceStatus
 from stream import metrics
 from stream.records import Masked, StrainBlock
 from stream.settings import Settings

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from broker import child
 
-from pipelines import publisher as module
-from pipelines.publisher import Published, Publisher
+from pipelines.live import publisher as module
+from pipelines.live.publisher import Published, Publisher
 from stream.codec.alert import encode_alert
 from stream.errors import PublishError, TransportError
 from stream.kafka.consumer import Message

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.present import report_text
-from pipelines.replay import Archive, block_hops, rebase_shift_ns, replay_to_kafka
-from pipelines.report import Report, Stretch
+from pipelines.feeds.archive import Archive, block_hops
+from pipelines.feeds.replay import rebase_shift_ns, replay_to_kafka
+from pipelines.offline.report import Report
+from pipelines.show.present import report_text
 from stream.codec.files import StrainFile
 from stream.configuration import load_settings
 from stream.errors import ConfigurationError
-from stream.records import Masked
+from stream.records import Masked, Stretch
 from stream.timebase import HOPS_PER_S, NS_PER_S
 
 DAY_NS = 86_400 * NS_PER_S

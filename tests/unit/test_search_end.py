@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines import search as module
-from pipelines.report import Report
+from pipelines.offline.report import Report
 from pipelines.search import Stages, Stopwatch, one_by_one, search
 from stream.align import Aligner
 from stream.records import AlignedSpan, DataQuality, StrainBlock

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from pipelines.bench import plan
-from pipelines.simulate import Simulation
+from pipelines.feeds.simulate import Simulation
+from pipelines.show.bench import plan
 from stream.errors import ConfigurationError
 from stream.records import StrainBlock, WitnessBlock
 from stream.simulate.detector import Gap, Injection, NetworkConfig, SyntheticNetwork

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from pipelines.search import Block
-from pipelines.source import KafkaBlocks
+from pipelines.live.source import KafkaBlocks
 from stream.codec import strain_codec
 from stream.codec.avro import encode_strain, encode_witness
 from stream.errors import TransportError
 from stream.kafka.consumer import Message
 from stream.kafka.standing import Standing
-from stream.records import DataQuality, StrainBlock, WitnessBlock, WitnessGroup
+from stream.records import Block, DataQuality, StrainBlock, WitnessBlock, WitnessGroup
 from stream.settings import Settings
 from stream.timebase import HOP_NS, NS_PER_S, gps_ns_to_unix_ns
 

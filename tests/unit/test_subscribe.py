@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import schemas
-from pipelines.received import far_text, keep
 from pipelines.subscribe import ReceivedAlert, _is_new, alerts, receive
+from pipelines.subscribe.received import far_text, keep
 from stream.codec.alert import decode_alert, encode_alert
 from stream.errors import CodecError, ConfigurationError, DataError
 from stream.kafka.consumer import Message

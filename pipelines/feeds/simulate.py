@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 
-from pipelines.feed import feed
-from pipelines.replay import block_hops
-from pipelines.search import Block
+from pipelines.feeds.archive import block_hops
+from pipelines.feeds.feed import feed
 from stream.errors import ConfigurationError
+from stream.records import Block
 from stream.settings import Settings
 from stream.simulate.detector import Gap, Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters, draw_binary

@@ -21,7 +21,7 @@ from hashlib import sha256
 
 import structlog
 
-from pipelines.received import ReceivedAlert, keep, receive
+from pipelines.subscribe.received import ReceivedAlert, keep, receive
 from stream.errors import DataError
 from stream.kafka.consumer import Consumer, Message
 from stream.metrics import MESSAGES_REFUSED

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pipelines.report import Report, Stretch
+from pipelines.offline.report import Report
+from stream.records import Stretch
 from stream.timebase import ns_to_gps_s
 
 if TYPE_CHECKING:  # the demo draws: a report needs no matplotlib
-    from pipelines.demo import DemoResult
+    from pipelines.show.demo import DemoResult
 
 
 def demo_text(result: DemoResult) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from pipelines.checkpoint_file import Checkpoint, pack, read
+from pipelines.live.checkpoint_file import Checkpoint, pack, read
 from pipelines.search import Stages
 from stream.lock import FolderLock
 from stream.significance import BackgroundCounts

@@ -1,14 +1,14 @@
 """Strain and witnesses from Kafka, as the search wants them: decoded, plausible, in order of time, never far behind.
 
-* Each block's time is checked once, here (:mod:`pipelines.plausible`); a message that is not a block, or a block that
-  cannot be from when it says, is counted, logged and dropped: the search sees a gap.
-* Topics are merged by data time (:mod:`pipelines.merge`): live, a block goes on the moment it is read; after an outage
-  it waits for what belongs with it, at most ``daemon.broker_wait_s``.
+* Each block's time is checked once, here (:mod:`pipelines.live.plausible`); a message that is not a block, or a block
+  that cannot be from when it says, is counted, logged and dropped: the search sees a gap.
+* Topics are merged by data time (:mod:`pipelines.live.merge`): live, a block goes on the moment it is read; after an
+  outage it waits for what belongs with it, at most ``daemon.broker_wait_s``.
 * Falling behind is measured for each topic against the messages' own timestamps, so replayed data of any age are live
   too; fresh data are live whatever their producer's clock says. A search that is further behind than
   ``daemon.max_lag_s`` for ``daemon.catch_up_s``, and has not made up as many seconds in that time, is too slow: it
   skips to now, counts what it skipped and says so. A backlog that shrinks is searched to its end, however long it is.
-* Offsets are stored behind what was searched (:mod:`pipelines.offsets`): a restart hears the last seconds again.
+* Offsets are stored behind what was searched (:mod:`pipelines.live.offsets`): a restart hears the last seconds again.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from pipelines.merge import BACKLOG_NS, Held, Merger, batches
-from pipelines.offsets import Offsets
-from pipelines.plausible import TimeCheck
-from pipelines.search import Block
+from pipelines.live.merge import BACKLOG_NS, Held, Merger, batches
+from pipelines.live.offsets import Offsets
+from pipelines.live.plausible import TimeCheck
 from stream.codec import StrainCodec
 from stream.codec.avro import decode_witness
 from stream.errors import CodecError, DataError, TransportError
 from stream.kafka.consumer import Message
 from stream.kafka.standing import Standing
-from stream.records import StrainBlock, WitnessBlock
+from stream.records import Block, StrainBlock, WitnessBlock
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, unix_ns_to_gps_ns
 

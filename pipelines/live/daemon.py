@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pipelines import checkpoint
-from pipelines.folders import own_folders
-from pipelines.hearing import HearingWatch
-from pipelines.observe import Observer
-from pipelines.publisher import Published, Publisher
+from pipelines.live import checkpoint
+from pipelines.live.folders import own_folders
+from pipelines.live.hearing import HearingWatch
+from pipelines.live.observe import Observer
+from pipelines.live.publisher import Published, Publisher
+from pipelines.live.source import KafkaBlocks
 from pipelines.search import Stopwatch, Tap, compose, search
-from pipelines.source import KafkaBlocks
 from stream import __version__, metrics
 from stream.codec import strain_codec
 from stream.codec.avro import encode_heartbeat

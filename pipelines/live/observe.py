@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import prometheus_client
 
-from pipelines.hearing import Hearing, HearingWatch
-from pipelines.publisher import Publisher
+from pipelines.live.hearing import Hearing, HearingWatch
+from pipelines.live.publisher import Publisher
+from pipelines.live.source import SourceStatus
 from pipelines.search import Stages
-from pipelines.source import SourceStatus
 from stream import __version__, metrics
 from stream.align import DetectorStats
 from stream.health import Check

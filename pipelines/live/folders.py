@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from pipelines import checkpoint
+from pipelines.live import checkpoint
 from stream.lock import FolderLock
 from stream.publish import Outbox
 from stream.settings import Settings

@@ -20,20 +20,20 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from pipelines.daemon import Hooks, run
-from pipelines.demo import BILINEAR, SAME_EVENT_NS, create_topics, local_settings
-from pipelines.feed import feed
-from pipelines.observe import Observer
+from pipelines.feeds.feed import feed
+from pipelines.feeds.simulate import draw_injection
+from pipelines.live.daemon import Hooks, run
+from pipelines.live.observe import Observer
+from pipelines.live.publisher import Published
+from pipelines.offline.report import Report
 from pipelines.progress import Progress
-from pipelines.publisher import Published
-from pipelines.report import Report
-from pipelines.search import Block, compose, one_by_one, search
-from pipelines.simulate import draw_injection
+from pipelines.search import compose, one_by_one, search
+from pipelines.show.demo import BILINEAR, SAME_EVENT_NS, create_topics, local_settings
 from stream.configuration import load_settings
 from stream.errors import TransportError
 from stream.infer import open_model
 from stream.kafka.embedded import EmbeddedBroker
-from stream.records import Candidate
+from stream.records import Block, Candidate
 from stream.settings import Settings
 from stream.simulate.detector import DEFAULT_SPECTRA, Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.glitches import optimal_snr

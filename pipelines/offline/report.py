@@ -8,22 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream.publish import SupereventRegistry
-from stream.records import Candidate, Masked
+from stream.records import Candidate, Masked, Stretch
 from stream.timebase import NS_PER_S, gps_ns_to_iso, ns_to_gps_s
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A stretch of time without a gap in which there are data, and of which detectors."""
-
-    gps_ns: int
-    end_ns: int
-    detectors: tuple[str, ...]
-
-    @property
-    def duration_s(self) -> float:
-        """Its length."""
-        return (self.end_ns - self.gps_ns) / NS_PER_S
 
 
 @dataclass(slots=True)

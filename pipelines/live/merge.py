@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from pipelines.offsets import Reading
-from pipelines.search import Block
+from pipelines.live.offsets import Reading
 from stream.kafka.standing import Standing
+from stream.records import Block
 from stream.timebase import NS_PER_S
 
 log = structlog.get_logger()

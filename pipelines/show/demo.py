@@ -15,19 +15,18 @@ from pathlib import Path
 import lal
 import structlog
 
-from pipelines.daemon import Hooks, run
-from pipelines.feed import feed
-from pipelines.picture import Recorder, draw
+from pipelines.feeds.feed import feed
+from pipelines.live.daemon import Hooks, run
+from pipelines.live.publisher import Published
 from pipelines.progress import Progress
-from pipelines.publisher import Published
-from pipelines.search import Block
+from pipelines.show.picture import Recorder, draw
 from pipelines.subscribe import ReceivedAlert, receive
 from stream.configuration import load_settings
 from stream.errors import TocsinError
 from stream.kafka.consumer import read_all
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.topics import required_topics
-from stream.records import Candidate
+from stream.records import Block, Candidate
 from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters

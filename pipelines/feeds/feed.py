@@ -17,12 +17,11 @@ from functools import partial
 
 import structlog
 
-from pipelines.search import Block
 from stream.codec.avro import encode_strain, encode_witness
 from stream.codec.registry import SchemaRegistry, schema_registry
 from stream.errors import DeadlineExceeded
 from stream.kafka.producer import Producer
-from stream.records import StrainBlock
+from stream.records import Block, StrainBlock
 from stream.settings import Settings, TopicSettings
 from stream.timebase import NS_PER_S, Clock
 

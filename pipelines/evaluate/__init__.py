@@ -1,0 +1,1 @@
+"""What measures the pipeline: background, sensitivity, sky maps, against its peers."""

@@ -1,0 +1,1 @@
+"""What puts strain where the search finds it: simulated, archived, fetched."""

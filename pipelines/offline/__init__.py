@@ -1,0 +1,1 @@
+"""The search on archived strain, and the report of what it found."""
