@@ -25,9 +25,7 @@ class Outcome:
     cpu_s: float = 0.0
 
 
-def decode_confined(
-    payloads: Sequence[tuple[str, bytes]], *, address_mb: int = 1500, cpu_s: int = 20
-) -> list[Outcome]:
+def decode_confined(payloads: Sequence[tuple[str, bytes]], *, address_mb: int = 1500, cpu_s: int = 20) -> list[Outcome]:
     """Return what became of each payload, given with its decoder; after one that ends the process there are no more."""
     names = sorted({name for name, _ in payloads})
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(HERE), str(HERE / "contract")]))

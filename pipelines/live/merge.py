@@ -149,9 +149,7 @@ class Merger:
             if (s := standing.get(topic)) is not None
         )
 
-    def _missing(
-        self, held: Held, now_ns: int, standing: Mapping[str, Standing], patience_ns: int
-    ) -> tuple[str, ...]:
+    def _missing(self, held: Held, now_ns: int, standing: Mapping[str, Standing], patience_ns: int) -> tuple[str, ...]:
         """Topics that have not reached a block's end, and may still."""
         return tuple(
             topic
@@ -214,5 +212,3 @@ def batches(released: Sequence[Held], longest_ns: int = NS_PER_S) -> list[list[H
         else:
             cut.append([held])
     return cut
-
-

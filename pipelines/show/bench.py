@@ -287,5 +287,3 @@ def _timed(settings: Settings, blocks: list[Block]) -> float:
     started = time.perf_counter()
     search(one_by_one(blocks), stages, report)
     return time.perf_counter() - started
-
-

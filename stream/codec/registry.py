@@ -58,9 +58,7 @@ class SchemaRegistry:
         Seconds that only count up.
     """
 
-    def __init__(
-        self, url: str, *, timeout_s: float = 30.0, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, url: str, *, timeout_s: float = 30.0, monotonic: Callable[[], float] = time.monotonic) -> None:
         try:
             self._url = httpx2.URL(url.split(",", maxsplit=1)[0]).host
             self._client = SchemaRegistryClient({"url": url, "timeout": timeout_s, "max.retries": 2})

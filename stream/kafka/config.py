@@ -131,13 +131,11 @@ def producer(settings: KafkaSettings) -> dict[str, Any]:
     }
 
 
-def consumer(
-    settings: KafkaSettings, group_id: str | None = None, instance_id: str | None = None
-) -> dict[str, Any]:
+def consumer(settings: KafkaSettings, group_id: str | None = None, instance_id: str | None = None) -> dict[str, Any]:
     """Return the configuration of a consumer that stores offsets itself; ``instance_id`` is its fixed name."""
     static = {"group.instance.id": instance_id} if instance_id is not None else {}
     session_s = settings.session_timeout_s if static else min(settings.session_timeout_s, _NAMELESS_SESSION_S)
-    return common(settings) | static | {
+    tuned = {
         "group.id": group_id or settings.group_id,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -157,3 +155,4 @@ def consumer(
         "session.timeout.ms": round(session_s * 1000),
         "max.poll.interval.ms": max(300_000, round(session_s * 1000)),
     }
+    return common(settings) | static | tuned

@@ -258,9 +258,7 @@ class Running:
 # -- two of one name ----------------------------------------------------------------------------------------------
 
 
-def test_a_member_that_comes_back_has_its_partitions_at_once_and_ends_the_older(
-    kafka: ApacheKafka, fresh: str
-) -> None:
+def test_a_member_that_comes_back_has_its_partitions_at_once_and_ends_the_older(kafka: ApacheKafka, fresh: str) -> None:
     """The older one is told why; nobody waits for its session, which is a minute."""
     kafka.create_topic(fresh)
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, group_id=fresh)

@@ -99,9 +99,7 @@ HOSTILE = {
     "2^40 records": container(alert_of(), b"", records=2**40),
     "a header of 2^40 entries": b"Obj\x01" + varint(2**40) + b"\0" * 100,
     "a negative branch": container(alert_of(["null", "int"]), varint(-1)),
-    "a negative symbol": container(
-        alert_of({"type": "enum", "name": "E", "symbols": ["A", "B"]}), varint(-1)
-    ),
+    "a negative symbol": container(alert_of({"type": "enum", "name": "E", "symbols": ["A", "B"]}), varint(-1)),
     "a number without an end": container(alert_of("long"), b"\xff" * 40),
 }
 

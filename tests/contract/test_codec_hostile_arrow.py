@@ -57,7 +57,6 @@ def dictionary() -> Any:
     return one(pa.DictionaryArray.from_arrays(pa.array([0] * 256, pa.int8()), pa.array([0.0])))
 
 
-
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "compressed zeros": lambda: stream(zeros(), compression="zstd"),
     "compressed zeros, LZ4": lambda: stream(zeros(), compression="lz4"),

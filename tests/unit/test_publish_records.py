@@ -200,9 +200,7 @@ def test_who_holds_the_lock_removes_what_was_half_written(tmp_path: Path) -> Non
     assert not half.exists()
 
 
-def test_an_entry_that_cannot_be_removed_is_logged_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entry_that_cannot_be_removed_is_logged_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The topic has the alert: that its file stays is no reason to stop."""
     box = Outbox(tmp_path)
     box.put(entry())

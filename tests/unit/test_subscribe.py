@@ -224,7 +224,14 @@ def test_an_alert_is_kept_once_under_its_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "evil",
     [
-        "../../out", "/etc/x", "a/b", "..", "", "\0", "x" * 4000, "TS240517a/../../y",
+        "../../out",
+        "/etc/x",
+        "a/b",
+        "..",
+        "",
+        "\0",
+        "x" * 4000,
+        "TS240517a/../../y",
         "TS\u0968\u096a\u0966\u096b\u0967\u096da",
     ],
 )
