@@ -128,6 +128,7 @@ class Reader:
 
     def _take(self, message: Message) -> None:
         topic, value = message.topic(), message.value() or b""
+        record: Any
         stamped_ns = unix_to_gps_ns(message.timestamp()[1] * 1_000_000)
         if topic == self._alerts:
             (record,) = fastavro.reader(BytesIO(value))

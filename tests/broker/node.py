@@ -38,7 +38,8 @@ _ALWAYS = {
 
 def version() -> str:
     pom = (Path(__file__).parent / "pom.xml").read_text()
-    return re.findall(r"<version>(\d+\.[\d.]+)</version>", pom)[0]
+    found: list[str] = re.findall(r"<version>(\d+\.[\d.]+)</version>", pom)
+    return found[0]
 
 
 def home() -> Path:

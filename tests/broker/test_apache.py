@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from stream.errors import TransportError
 from stream.kafka.checks import check
-from stream.kafka.consumer import Consumer, read_all
+from stream.kafka.consumer import Consumer, Message, read_all
 from stream.kafka.producer import Producer, TransactionalProducer
 from stream.kafka.topics import create, list_topics
 from stream.settings import KafkaSettings, Settings, TopicSettings
@@ -68,7 +68,7 @@ def test_reading_from_a_time_starts_there(settings: KafkaSettings, fresh: str) -
     producer.flush()
     producer.close()
     with Consumer(settings, [fresh], since_ns) as consumer:
-        found = []
+        found: list[Message] = []
         end = time.monotonic() + 20
         while not found and time.monotonic() < end:
             found = consumer.poll_batch(0.2)

@@ -176,7 +176,7 @@ def test_daemon_killed_between_detection_and_publication_publishes_once(
 def test_a_full_outbox_disk_does_not_stop_the_alert(settings: Settings, tmp_path: Path) -> None:
     """Kafka is the truth; the outbox's failure is logged."""
     publisher = Publisher(settings, SystemClock())
-    publisher._outbox.put = lambda _: (_ for _ in ()).throw(PublishError("disk full"))  # type: ignore[method-assign]
+    publisher._outbox.put = lambda _: (_ for _ in ()).throw(PublishError("disk full"))  # type: ignore[assignment, method-assign]
     publisher.publish(child.candidate())
     publisher.close()
     assert messages(settings) == (["TS240517a"], ["TS240517a"])

@@ -61,7 +61,12 @@ def until(there: Callable[[], bool], seconds: float = 60) -> bool:
 
 def read(consumer: Consumer, count: int, seconds: float = 60) -> list[Message]:
     found: list[Message] = []
-    until(lambda: len(found.extend(consumer.poll_batch(0.1)) or found) >= count, seconds)
+
+    def enough() -> bool:
+        found.extend(consumer.poll_batch(0.1))
+        return len(found) >= count
+
+    until(enough, seconds)
     return found
 
 

@@ -95,7 +95,7 @@ def test_an_altered_alert_of_another_writer_is_a_record_or_a_data_error(data_dir
     """Of LVK's own messages, Avro and JSON, whose writer's schema is not ours."""
     folder = data_dir / "alerts" / "lvk_userguide"
     rng = random.Random(SEED)
-    named = {}
+    named: dict[str, tuple[str, bytes]] = {}
     for name in ("MS181101ab-retraction.avro", "MS181101ab-retraction.json"):
         sound = (folder / name).read_bytes()
         named |= {f"{name} {SEED} #{k}": ("received", altered(sound, rng)) for k in range(COUNT)}
@@ -136,7 +136,9 @@ def test_a_reader_of_frames_that_is_gone_or_hangs_is_replaced(fault: int, monkey
     monkeypatch.undo()
     assert len(process.decode(sound, detector="H1", strain=None, state=None)) == 1
     assert child.poll() is not None
-    folders = [Path(str(each.args[-1])) for each in (child, process._child) if each is not None]
+    arguments = [each.args for each in (child, process._child) if each is not None]
+    folders = [Path(str(words[-1])) for words in arguments if isinstance(words, list)]
+    assert len(folders) == 2
     process.close()
     assert [folder.exists() for folder in folders] == [False, False]
 

@@ -13,7 +13,10 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from prometheus_client import Counter
 
 from pipelines.live import daemon
 from pipelines.live.observe import Observer
@@ -40,7 +43,7 @@ def no_privileges() -> None:
         assert ctypes.CDLL(None, use_errno=True).capset(header, none) == 0
 
 
-FAULTS = {"full": no_large_files, "read-only": no_privileges, "none": lambda: None}
+FAULTS: dict[str, Callable[[], None]] = {"full": no_large_files, "read-only": no_privileges, "none": lambda: None}
 
 
 def candidate() -> Candidate:
@@ -48,8 +51,8 @@ def candidate() -> Candidate:
     return Candidate(peak, 1e-9, True, Background("shipped", 1e9, ("H1", "L1")), "test-1")
 
 
-def total(counter: object) -> float:
-    (family,) = counter.collect()  # type: ignore[attr-defined]
+def total(counter: Counter) -> float:
+    (family,) = counter.collect()
     return float(family.samples[0].value)
 
 

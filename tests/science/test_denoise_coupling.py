@@ -39,7 +39,7 @@ def coloured(rng: np.random.Generator, n: int, rate: int) -> np.ndarray:
 
 def smooth(rng: np.random.Generator, n: int, rate: int, band_hz: tuple[float, float]) -> np.ndarray:
     noise = signal.sosfiltfilt(signal.butter(2, band_hz, "bandpass", fs=rate, output="sos"), rng.standard_normal(n))
-    return noise / noise.std()
+    return np.asarray(noise / noise.std())
 
 
 def make_scene(seed: int, duration_s: int, rate: int = 4096, *, coupled: bool = True) -> Scene:
@@ -62,7 +62,10 @@ def make_scene(seed: int, duration_s: int, rate: int = 4096, *, coupled: bool = 
     )
     shaken = smooth(rng, n, rate, (30.0, 90.0))
     late = rate // 100
-    delay = lambda x: np.concatenate((np.zeros(late), x[:-late]))  # noqa: E731
+
+    def delay(x: np.ndarray) -> np.ndarray:
+        return np.concatenate((np.zeros(late), x[:-late]))
+
     noise = 40 * FLOOR * delay(mains) * (1 + 0.15 * delay(slow[0]) - 0.1 * delay(slow[1])) + 12 * FLOOR * delay(shaken)
     step = rate // FAST_HZ
     fast = np.stack([mains[::step], shaken[::step], rng.standard_normal(n // step)])

@@ -60,7 +60,7 @@ class FakeConsumer:
 
     def poll_batch(self, timeout_s: float, max_messages: int) -> list[Message]:
         self.clock.at_ns += HOP_NS // 2
-        out = []
+        out: list[Message] = []
         while self.queue and self.queue[0].arrival_ns <= self.clock.at_ns and len(out) < max_messages:
             sent = self.queue.pop(0)
             unix_ns = gps_ns_to_unix_ns(sent.arrival_ns)
@@ -273,7 +273,7 @@ def test_a_clock_that_jumps_ahead_is_refused_for_one_detector() -> None:
 def test_a_search_too_slow_skips_to_now_and_says_what_it_skipped() -> None:
     """Messages that are older than the allowed lag and do not get younger."""
     clock = FakeClock()
-    configured = Settings(daemon={"max_lag_s": 8, "catch_up_s": 2})  # type: ignore[arg-type]
+    configured = Settings(daemon={"max_lag_s": 8, "catch_up_s": 2})
 
     class Slow(FakeConsumer):
         """Every other poll finds a message, ten seconds old until the reader has skipped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ def changed(**sections: dict[str, object]) -> Settings:
     return load_settings(None, merged)
 
 
-def whiten(stages: Stages, given: list[Block]) -> tuple[Float32Array, BoolArray]:
+def whiten(stages: Stages, given: Iterable[Block]) -> tuple[Float32Array, BoolArray]:
     """Whitened strain of H1, shape (n_hops, 128), and which hops are valid."""
     seen: list[WhitenedSegment] = []
 
@@ -125,7 +125,7 @@ def test_an_hour_old_state_is_used_and_one_that_is_older_is_not(folder: Path) ->
 
 
 def test_a_psd_of_raw_strain_is_used_at_once_where_there_are_no_witnesses(tmp_path: Path) -> None:
-    without = {"witnesses": False}
+    without: dict[str, object] = {"witnesses": False}
     stages = compose(changed(strain=without))
     whiten(stages, blocks(0, 20))
     checkpoint.save(stages, tmp_path)

@@ -10,6 +10,7 @@ import pytest
 
 from stream.align import Aligner, merge_masked
 from stream.align.aligner import MAX_WAIT_HOPS
+from stream.align.stats import DetectorStats
 from stream.records import AlignedSpan, DataQuality, StrainBlock, WitnessBlock, WitnessGroup
 from stream.settings import AlignSettings, StrainSettings
 from stream.timebase import HOP_NS, HOPS_PER_S
@@ -76,7 +77,7 @@ def both(hops: Iterable[int], n_hops: int = 1) -> list[StrainBlock]:
     return [strain(d, T0 + h, n_hops) for h in hops for d in ("H1", "L1")]
 
 
-def detector_stats(aligner: Aligner, name: str):
+def detector_stats(aligner: Aligner, name: str) -> DetectorStats:
     return next(d for d in aligner.stats.detectors if d.detector == name)
 
 
@@ -360,7 +361,7 @@ def test_witnesses_travel_with_the_strain_of_the_same_hops(n_hops: int, strain_f
     aligner = make("H1", witnesses=True)
     blocks: list[StrainBlock | WitnessBlock] = []
     for h in range(0, 128, n_hops):
-        pair = [strain("H1", T0 + h, n_hops), witness("H1", T0 + h, n_hops)]
+        pair: list[StrainBlock | WitnessBlock] = [strain("H1", T0 + h, n_hops), witness("H1", T0 + h, n_hops)]
         blocks += pair if strain_first else pair[::-1]
     spans = run(aligner, blocks)
     later = [s.segments[0] for s in spans if s.gps_ns >= (T0 + 64) * HOP_NS]

@@ -135,7 +135,7 @@ def test_a_slow_disk_holds_up_nobody_and_the_newest_is_written(
         written.append(kept.model)
 
     monkeypatch.setattr(checkpoint, "write", slowly)
-    writer = checkpoint.Writer(tmp_path, pytest.fail)
+    writer = checkpoint.Writer(tmp_path, lambda error: pytest.fail(str(error)))
     kept = checkpoint.take(run_for_a_while)
     writer.put(replace(kept, model="first"))
     assert begun.wait(30)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastavro import reader
@@ -84,6 +85,7 @@ def test_replay_writes_report_and_alerts(data_dir: Path, tmp_path: Path) -> None
     assert found["gps"] == pytest.approx(1126259462.42, abs=0.05)
     assert found["detectors"] == ["H1", "L1"]
     assert written["duration_s"] == 32.0
+    alert: Any
     with out.open("rb") as file:
         (alert,) = reader(file)
     assert alert["superevent_id"] == found["superevent_id"] == "TS150914a"

@@ -115,7 +115,7 @@ def write_gwpy(path: Path, samples: Any, *, x0: float = 1126258256.0, dx: float 
     ],
 )
 def test_detector_comes_from_the_channel_or_the_file_name(
-    tmp_path: Path, name: str, attrs: dict[str, str], detector: str
+    tmp_path: Path, name: str, attrs: dict[str, Any], detector: str
 ) -> None:
     assert read_strain_file(write_gwpy(tmp_path / name, np.zeros(4096), **attrs)).detector == detector
 

@@ -151,7 +151,7 @@ def one_not_finite(samples: np.ndarray) -> np.ndarray:
 
 
 def clipped(samples: np.ndarray) -> np.ndarray:
-    return np.clip(3 * samples, -1, 1)
+    return np.asarray(np.clip(3 * samples, -1, 1))
 
 
 @pytest.mark.parametrize(("damage", "reason"), [(one_not_finite, NOT_FINITE), (clipped, SATURATED)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,7 +120,7 @@ def test_a_clock_that_nobody_holds_or_that_cannot_be_asked_is_a_warning(
         return state
 
     library = SimpleNamespace() if state is None else SimpleNamespace(ntp_gettime=ntp_gettime)
-    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda _: library)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
     finding = doctor._clock(load_settings())
     assert finding.detail.startswith(said)
     assert (finding.level, finding.ok) == (level, True)

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import pytest
@@ -133,6 +134,7 @@ def test_the_alert_is_valid_by_igwns_own_schema_and_reads_back_the_same() -> Non
     theirs = json.loads((resources.files("igwn_gwalert_schema") / "igwn.alerts.Alert.avsc").read_text())
     fastavro.validate(alert, fastavro.parse_schema(theirs), strict=True)
     payload = encode_alert(alert)
+    read: Any
     [read] = fastavro.reader(io.BytesIO(payload), theirs)
     assert read["superevent_id"] == "TS150914a"
     assert read["event"]["instruments"] == ["H1", "L1"]

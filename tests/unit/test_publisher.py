@@ -17,7 +17,7 @@ from pipelines.live.publisher import Published, Publisher
 from stream.codec.alert import encode_alert
 from stream.errors import PublishError, TransportError
 from stream.kafka.consumer import Message
-from stream.publish import make_alert
+from stream.publish import Outbox, make_alert
 from stream.publish.alert import companion, hop_headers, tocsin_headers
 from stream.settings import KafkaSettings, PublishSettings, Settings
 from stream.timebase import SystemClock
@@ -91,7 +91,12 @@ def test_an_alert_out_of_the_outbox_that_is_refused_is_tried_again_at_once(
     kafka.refusals = 2
     published: list[Published] = []
     told = threading.Event()
-    publisher = Publisher(settings, SystemClock(), lambda p: (published.append(p), told.set())[0])
+
+    def tell(one: Published) -> None:
+        published.append(one)
+        told.set()
+
+    publisher = Publisher(settings, SystemClock(), tell)
     assert told.wait(10)
     publisher.close()
     assert [p.superevent_id for p in published] == ["TS240517a"]
@@ -174,7 +179,7 @@ def test_an_alert_that_stands_nowhere_but_in_memory_is_not_safe(
     def full(*_: object) -> None:
         raise PublishError("no space left on device")
 
-    monkeypatch.setattr(module.Outbox, "put", full)
+    monkeypatch.setattr(Outbox, "put", full)
     kafka.refusals = 1_000_000
     told = threading.Event()
     publisher = Publisher(settings, SystemClock(), lambda _: told.set())

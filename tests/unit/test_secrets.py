@@ -25,7 +25,7 @@ SECRETS = {"sasl_password": CANARY, "oauth_client_secret": CANARY, "schema_regis
 
 def mistakes() -> dict[str, str]:
     """Return configuration files by what is wrong in them."""
-    made = {}
+    made: dict[str, str] = {}
     for key, secret in SECRETS.items():
         quoted = json.dumps(secret)
         made |= {

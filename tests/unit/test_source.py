@@ -71,7 +71,7 @@ class Broker:
 
 def listen(broker: Broker, turns: int, detectors: tuple[str, ...] = ("H1", "L1")) -> tuple[KafkaBlocks, list[Block]]:
     """Run a source for some turns; return it and the blocks in the order in which they went on."""
-    settings = Settings(strain={"detectors": detectors})  # type: ignore[arg-type]
+    settings = Settings(strain={"detectors": detectors})
     source = KafkaBlocks(broker, strain_codec(settings.strain), settings, broker, lambda: broker.turn >= turns)
     return source, [b for batch in source for b in batch]
 
@@ -288,7 +288,7 @@ def test_a_registry_that_is_away_costs_its_blocks_alone() -> None:
                 raise TransportError("registry r is away")
             return self.sound.decode(payload, detector=detector)
 
-    settings = Settings(strain={"detectors": ("H1",)})  # type: ignore[arg-type]
+    settings = Settings(strain={"detectors": ("H1",)})
     source = KafkaBlocks(broker, Codec(), settings, broker, lambda: broker.turn >= 10)
     assert order([b for batch in source for b in batch]) == [("H1", hop) for hop in range(3, 6)]
     assert sum(source.status.refused.values()) == 3
@@ -350,7 +350,7 @@ def test_witnesses_on_the_topic_of_another_detector_are_refused() -> None:
     group = WitnessGroup(256, ("L1:PEM-MAINS",), np.zeros((1, 16), dtype=np.float32))
     message = encode_witness(WitnessBlock("L1", T0_NS - HOP_NS, HOP_NS, (group,), 0))
     broker.script[0] = [Message("witness.H1", 0, 0, None, message, (), gps_ns_to_unix_ns(T0_NS))]
-    settings = Settings(strain={"witnesses": True})  # type: ignore[arg-type]
+    settings = Settings(strain={"witnesses": True})
     source = KafkaBlocks(broker, strain_codec(settings.strain), settings, broker, lambda: broker.turn >= 3)
     assert list(source) == []
     assert source.status.refused == {"witness.H1": 1}
@@ -369,7 +369,7 @@ def test_housekeeping_goes_on_while_a_backlog_is_decoded() -> None:
             broker.now += 2 * TURN_NS
             return self.sound.decode(payload, detector=detector)
 
-    settings = Settings(strain={"detectors": ("H1",)})  # type: ignore[arg-type]
+    settings = Settings(strain={"detectors": ("H1",)})
     source = KafkaBlocks(broker, Slow(), settings, broker, lambda: broker.turn >= 2)
     turns = [broker.now]
     source.housekeeping = lambda: turns.append(broker.now)
