@@ -30,8 +30,9 @@ import structlog
 
 from stream.codec.alert import decode_alert, encode_alert
 from stream.errors import DataError, PublishError, SchemaError, TransportError
-from stream.kafka.consumer import Message, read_all
+from stream.kafka.consumer import Message
 from stream.kafka.producer import TransactionalProducer
+from stream.kafka.reading import read_all
 from stream.metrics import MESSAGES_REFUSED
 from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
 from stream.publish.alert import alert_id_of, companion, hop_headers, merger_ns_of, to_json, tocsin_headers

@@ -23,8 +23,8 @@ from pipelines.show.picture import Recorder, draw
 from pipelines.subscribe import ReceivedAlert, receive
 from stream.configuration import load_settings
 from stream.errors import TocsinError
-from stream.kafka.consumer import read_all
 from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.reading import read_all
 from stream.kafka.topics import required_topics
 from stream.records import Block, Candidate
 from stream.settings import Settings

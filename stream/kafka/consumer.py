@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import confluent_kafka
@@ -28,7 +28,7 @@ _CLOSE_S = 10.0
 _AGAIN_S = 0.2
 _END_S = 2.0
 
-_FATAL = {KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
+FATAL = {KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,19 +232,20 @@ class Consumer:
     def _checked(self, raw: confluent_kafka.Message) -> Message | None:
         error = raw.error()
         if error is None:
-            return _message(raw)
+            return message_of(raw)
         if error.code() == KafkaError._FATAL or error.fatal():
             raise TransportError(
                 f"the group membership ended: {error.str()}: another daemon has this kafka.group_id and "
                 "kafka.group_instance_id: stop one of them, or give it another name"
             )
-        if error.code() in _FATAL:
+        if error.code() in FATAL:
             raise TransportError(f"reading {raw.topic()}: {error.str()}: check kafka.* credentials and the topic's ACL")
         self._watch(error)
         return None
 
 
-def _message(raw: confluent_kafka.Message) -> Message:
+def message_of(raw: confluent_kafka.Message) -> Message:
+    """Return a message of Kafka's client as ours."""
     topic, partition, offset = raw.topic(), raw.partition(), raw.offset()
     assert topic is not None and partition is not None and offset is not None
     _, timestamp_ms = raw.timestamp()
@@ -265,59 +266,3 @@ def _headers(raw: confluent_kafka.Message) -> tuple[tuple[str, bytes], ...]:
 
 def _bytes(value: str | bytes | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
-
-
-def read_all(settings: KafkaSettings, topic: str, timeout_s: float | None = None) -> Iterator[Message]:
-    """Yield a topic's messages from its beginning to its end as it stands now, committed ones only.
-
-    ``timeout_s`` is how long nothing may come; by default the operation's deadline.
-
-    Raises
-    ------
-    TransportError
-        If the topic is not there.
-    DeadlineExceeded
-        If no broker answered in time, or a partition had no leader; it says which.
-    """
-    deadline = Deadline(timeout_s or settings.operation_timeout_s, f"reading topic {topic}")
-    consumer = confluent_kafka.Consumer(
-        config.consumer(settings, f"{settings.group_id}-reader") | {"enable.partition.eof": True}
-    )
-    try:
-        ends = _ends(consumer, topic, deadline)
-        open_partitions = {p for p, (low, high) in ends.items() if high > low}
-        consumer.assign([TopicPartition(topic, p, ends[p][0]) for p in open_partitions])
-        while open_partitions:
-            raw = consumer.poll(min(0.2, deadline.check()))
-            if raw is None:
-                continue
-            error = raw.error()
-            if error is None:
-                deadline.renew()
-                yield _message(raw)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                # With transactions the last offsets are markers, not messages: the end is where the broker says so.
-                open_partitions.discard(raw.partition())
-            elif error.fatal() or error.code() in _FATAL:
-                raise TransportError(f"reading {topic}: {error.str()}")
-    finally:
-        consumer.close()
-
-
-def _ends(consumer: confluent_kafka.Consumer, topic: str, deadline: Deadline) -> dict[int, tuple[int, int]]:
-    """Return low and high offsets by partition, once each has a leader that answers."""
-    while True:
-        try:
-            found = consumer.list_topics(topic, timeout=min(2.0, deadline.check())).topics[topic]
-            if found.error is not None and found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise TransportError(f"topic {topic} is not there: make it with `tocsin topics create`")
-            headless = [p for p, partition in found.partitions.items() if partition.leader < 0]
-            if found.partitions and not headless:
-                return {
-                    p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=min(2.0, deadline.check()))
-                    for p in found.partitions
-                }
-            deadline.waits_for(f"topic {topic}, partition {', '.join(map(str, headless)) or 'any'} has no leader")
-        except confluent_kafka.KafkaException as error:
-            deadline.waits_for(f"topic {topic}: {error.args[0].str()}")
-        time.sleep(min(_AGAIN_S, deadline.check()))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 from broker.apache_kafka import ApacheKafka
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from stream.errors import TransportError
+from stream.errors import DeadlineExceeded, TransportError
 from stream.kafka.checks import check
-from stream.kafka.consumer import Consumer, Message, read_all
+from stream.kafka.consumer import Consumer, Message
 from stream.kafka.producer import Producer, TransactionalProducer
+from stream.kafka.reading import read_all
 from stream.kafka.topics import create, list_topics
 from stream.settings import KafkaSettings, Settings, TopicSettings
 
@@ -43,6 +45,38 @@ def test_an_aborted_transaction_is_never_read(settings: KafkaSettings, fresh: st
         producer.send(fresh, "k", b"whole")
     producer.close()
     assert [m.value for m in read_all(settings, fresh)] == [b"whole"]
+
+
+def test_a_transaction_that_is_open_when_a_read_begins_is_waited_for(settings: KafkaSettings, fresh: str) -> None:
+    """Its messages stand before the end, and may yet be committed: as is one whose markers are still on their way."""
+    producer = TransactionalProducer(settings, fresh)
+    sent, reading = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with producer.transaction():
+            producer.send(fresh, "k", b"late")
+            producer._producer.flush(20)
+            sent.set()
+            reading.wait(20)
+            time.sleep(0.5)
+
+    sender = threading.Thread(target=slow)
+    sender.start()
+    assert sent.wait(20)
+    reading.set()
+    assert [m.value for m in read_all(settings, fresh)] == [b"late"]
+    sender.join()
+    producer.close()
+
+
+def test_a_transaction_that_stays_open_is_named(settings: KafkaSettings, fresh: str) -> None:
+    producer = TransactionalProducer(settings, fresh)
+    with producer.transaction():
+        producer.send(fresh, "k", b"open")
+        producer._producer.flush(20)
+        with pytest.raises(DeadlineExceeded, match=f"a transaction is open on topic {fresh}, partition 0, offset 0"):
+            list(read_all(settings, fresh, 1.5))
+    producer.close()
 
 
 def test_a_second_producer_with_the_same_id_fences_the_first(settings: KafkaSettings, fresh: str) -> None:

@@ -20,7 +20,7 @@ from pipelines.live.publisher import Published, Publisher
 from pipelines.subscribe import receive
 from stream.configuration import load_settings, render_settings
 from stream.errors import PublishError
-from stream.kafka.consumer import read_all
+from stream.kafka.reading import read_all
 from stream.kafka.topics import create
 from stream.records import Block
 from stream.settings import Settings

@@ -24,8 +24,9 @@ from pipelines.subscribe import receive
 from stream.configuration import load_settings
 from stream.errors import DeadlineExceeded, TransportError
 from stream.kafka.checks import check
-from stream.kafka.consumer import Consumer, Message, read_all
+from stream.kafka.consumer import Consumer, Message
 from stream.kafka.producer import Producer, TransactionalProducer
+from stream.kafka.reading import read_all
 from stream.kafka.topics import create
 from stream.settings import KafkaSettings, Settings
 from stream.timebase import SystemClock

@@ -14,8 +14,8 @@ from kafka import disk_child
 
 from pipelines.subscribe import receive
 from stream.configuration import load_settings, render_settings
-from stream.kafka.consumer import read_all
 from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.reading import read_all
 from stream.kafka.topics import required_topics
 from stream.settings import Settings
 

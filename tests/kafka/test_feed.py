@@ -11,8 +11,8 @@ import pytest
 from pipelines.feeds.feed import feed
 from stream.codec.avro import decode_strain
 from stream.kafka import config
-from stream.kafka.consumer import read_all
 from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.reading import read_all
 from stream.records import Block
 from stream.settings import KafkaSettings, Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork

@@ -19,9 +19,9 @@ from pipelines.live.publisher import Publisher
 from pipelines.subscribe import alerts
 from stream.codec.alert import decode_alert, encode_alert
 from stream.configuration import load_settings
-from stream.kafka.consumer import read_all
 from stream.kafka.embedded import EmbeddedBroker, _library
 from stream.kafka.producer import Producer
+from stream.kafka.reading import read_all
 from stream.metrics import MESSAGES_REFUSED
 from stream.records import Background, Candidate, Peak
 from stream.settings import Settings

@@ -25,7 +25,7 @@ from pipelines.subscribe import alerts, receive
 from stream.codec.avro import decode_heartbeat
 from stream.configuration import load_settings
 from stream.errors import TransportError
-from stream.kafka.consumer import read_all
+from stream.kafka.reading import read_all
 from stream.kafka.topics import required_topics
 from stream.records import Block
 from stream.settings import Settings

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from stream.errors import DeadlineExceeded, TransportError
-from stream.kafka.consumer import Consumer, Message, read_all
+from stream.kafka.consumer import Consumer, Message
 from stream.kafka.producer import Producer, TransactionalProducer
+from stream.kafka.reading import read_all
 from stream.kafka.topics import list_topics
 from stream.settings import KafkaSettings, Settings
 
