@@ -3,15 +3,19 @@
 The way of the data (``../ARCHITECTURE.md``)::
 
     bytes ─codec→ StrainBlock, WitnessBlock ─align→ Segment ─denoise→ Segment ─condition→ WhitenedSegment
-          ─infer→ Embeddings ─detect→ Peak ─significance→ Candidate ─publish→ alert
+          ─infer→ Embeddings ─detect→ Peak ─significance→ Candidate
+    Candidate, Decision ─superevent→ Revision ─publish→ alert
 
 Arrays in a record are never written to after it was made.
 """
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag
+from typing import Any, Literal
 
 from stream.timebase import HOP_NS, NS_PER_S, samples_to_ns
 from stream.types import AnyFloatArray, BoolArray, Float32Array, FloatArray, UIntArray
@@ -282,6 +286,84 @@ class Candidate:
     def gps_ns(self) -> int:
         """Estimated merger time."""
         return self.peak.gps_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about a superevent.
+
+    Attributes
+    ----------
+    decision_id : str
+        UUID as text, drawn by the command; the same decision twice is one.
+    superevent_id : str
+    kind : {"retract", "confirm"}
+    why, who : str
+        For people: told in the alert's headers.
+    made_ns : int
+        When it was made, GPS.
+    """
+
+    decision_id: str
+    superevent_id: str
+    kind: Literal["retract", "confirm"]
+    why: str
+    who: str
+    made_ns: int
+
+
+Finding = Candidate | Decision
+"""What goes into :meth:`stream.superevent.Superevents.step`."""
+
+AlertType = Literal["PRELIMINARY", "UPDATE", "INITIAL", "RETRACTION"]
+"""Alert types of igwn-gwalert-schema; what each means here: :meth:`stream.superevent.Superevents.step`."""
+
+_REVISIONS = uuid.UUID("8e1f9a0c-5a52-4a37-9f5d-0b7a4f6f2c11")
+"""Namespace of the message ids of revisions; never changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One alert of a superevent.
+
+    Attributes
+    ----------
+    superevent_id : str
+    number : int
+        0, 1, 2 … within the superevent.
+    alert_type : AlertType
+    created_ns : int
+        When it was made, GPS.
+    gps_ns : int
+        Merger time of the preferred candidate, in a RETRACTION too.
+    day_count : int
+        How many superevents of the id's UTC day have been named when this was made, its own among them.
+    candidate : Candidate or None
+        The preferred one. None in a RETRACTION, and where only ``carried`` tells of it.
+    carried : mapping or None
+        The ``event`` record of the alert that this one repeats, where it was read from the topic.
+    decision : Decision or None
+        What made it, where a person did.
+    days : mapping of str to int
+        ``day_count`` of the last days, such as ``{"TS261122": 3}``: a restart reads them from the newest alert, of
+        whichever day its event is, and need not read the whole topic.
+    """
+
+    superevent_id: str
+    number: int
+    alert_type: AlertType
+    created_ns: int
+    gps_ns: int
+    day_count: int
+    candidate: Candidate | None = None
+    carried: Mapping[str, Any] | None = None
+    decision: Decision | None = None
+    days: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def message_id(self) -> str:
+        """UUID of the alert's messages: it follows from id and number, so that sending twice is sending once."""
+        return str(uuid.uuid5(_REVISIONS, f"{self.superevent_id}/{self.number}"))
 
 
 @dataclass(frozen=True, slots=True)

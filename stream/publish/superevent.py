@@ -9,37 +9,14 @@ import re
 from dataclasses import dataclass
 
 from stream.errors import PublishError
-from stream.timebase import NS_PER_S, gps_ns_to_utc
+from stream.superevent.ids import PREFIXES, is_superevent_id, letter_count, letters
+from stream.superevent.sameness import SAME_EVENT_NS
+from stream.timebase import gps_ns_to_utc
 
-PREFIXES = {"production": "S", "mock": "MS", "test": "TS"}
-SAME_EVENT_NS = NS_PER_S
-"""Candidates whose mergers are this close are one superevent."""
+__all__ = ["PREFIXES", "SAME_EVENT_NS", "SupereventRegistry", "is_superevent_id", "letter_count", "letters"]
 
-_ID = re.compile(r"(S|MS|TS)([0-9]{6})([a-z]{1,8})")
 _MOST_A_DAY = 26 + 26**2 + 26**3 + 26**4
-"""Labels of up to four letters: nothing that counts honestly gives a longer one in a day."""
-
-
-def is_superevent_id(text: str) -> bool:
-    """Return whether a text has the form of a superevent id, and may so be part of a file's name."""
-    return _ID.fullmatch(text) is not None
-
-
-def letters(count: int) -> str:
-    """Return the ``count``-th label, from 1: a … z, aa … az, ba … (bijective base 26)."""
-    text = ""
-    while count > 0:
-        count, digit = divmod(count - 1, 26)
-        text = chr(ord("a") + digit) + text
-    return text
-
-
-def letter_count(text: str) -> int:
-    """Return which label this is; the inverse of :func:`letters`."""
-    count = 0
-    for character in text:
-        count = count * 26 + ord(character) - ord("a") + 1
-    return count
+_ID = re.compile(r"(S|MS|TS)([0-9]{6})([a-z]{1,8})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,48 @@
+"""Two rules: which findings are one event, and which of them is louder.
+
+**One event.** Mergers within :data:`SAME_EVENT_NS` of each other are one: a loud signal's filter output has bumps up
+to a second around its peak, and two mergers that near are not expected in the life of the detectors.
+
+**The same peak** is one heard again: after a restart, or by a second daemon. Two peaks of one run are at least the
+confirmation time apart (``detect.confirm_s``, 12 frames), so what stands within :data:`SAME_PEAK_NS`, two frames, of
+an alerted peak and was heard by no detector that this one lacked is that peak. It is no news, whatever its statistic
+(the PSD of a restart is a little different) and its FAR (the live background begins anew) are now.
+
+**Louder** is, for the same detectors, the higher statistic: both are measured on one scale, and their FARs come from
+one background, which may stand at its limit for both. Statistics of different detector sets are not comparable, their
+FARs are: there the lower FAR is louder, and the higher statistic where both FARs stand at one limit. A statistic that
+is less than :data:`STATISTIC_STEP` higher is the same: it may differ by a tenth of that when blocks are cut otherwise.
+A candidate has to be louder than *every* alert of its event and of any other one that near, not only than the last: so
+that what was passed over once is passed over again when it is heard again, though FARs have changed since and another
+event has begun beside it.
+"""
+
+from __future__ import annotations
+
+from stream.records import Candidate
+from stream.superevent.sent import Sent
+from stream.timebase import NS_PER_S
+
+SAME_EVENT_NS = NS_PER_S
+"""Mergers that are this close are one event."""
+SAME_PEAK_NS = NS_PER_S // 50
+"""Two frames of 1/128 s, and their rounding."""
+STATISTIC_STEP = 1e-3
+
+
+def is_same_peak(candidate: Candidate, sent: Sent) -> bool:
+    """Return whether a candidate is the peak of an alert, heard again."""
+    near = abs(candidate.gps_ns - sent.gps_ns) <= SAME_PEAK_NS
+    return near and set(candidate.peak.detectors) <= set(sent.detectors)
+
+
+def is_louder(candidate: Candidate, sent: Sent) -> bool:
+    """Return whether a candidate is louder than the one of an alert; than one of unknown loudness none is."""
+    if sent.statistic is None:
+        return False
+    higher = candidate.peak.statistic > sent.statistic + STATISTIC_STEP
+    if set(candidate.peak.detectors) == set(sent.detectors):
+        return higher
+    if sent.far_hz is None:
+        return False
+    return candidate.far_hz < sent.far_hz or (candidate.far_hz == sent.far_hz and higher)
