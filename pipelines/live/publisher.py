@@ -1,25 +1,22 @@
 """The publisher: candidates in, each alert on Kafka exactly once.
 
-One worker thread with a bounded queue, so that the search never waits for a broker. For each alert:
+1. The caller gives a candidate its superevent id and writes its alert to the outbox, before anything else happens.
+2. A thread drains the outbox in order: one Kafka transaction appends the Avro and the JSON form of an alert.
+3. The outbox forgets it.
 
-1. its superevent id is assigned;
-2. it is written to the outbox;
-3. one Kafka transaction appends the Avro and the JSON form;
-4. the outbox forgets it.
+The caller never waits for a broker, only a few ms for the disk; however long a send takes, what is found meanwhile is
+on disk at once.
 
-The alert topic is the truth. When the publisher starts, and after any failure whose outcome is not known (a broker
-that vanished in mid-commit), it makes a new transactional producer, which ends whatever the old one had left open,
-reads the topic, and sends only what is not there. A crash at any step therefore neither loses nor doubles an alert.
+The alert topic is the truth. When the drain starts, and after any failure whose outcome is not known (a broker that
+vanished in mid-commit), it makes a new transactional producer, which ends whatever the old one had left open, reads the
+topic, and sends only what is not there. A crash at any step therefore neither loses nor doubles an alert.
 
-All this is the worker's: a topic without a leader, or no broker at all, is waited for while the search hears on.
-Until the truth has been read candidates have no id and stand only in the queue, as they do while an alert before them
-is being sent. :attr:`Publisher.safe` says when none does: the daemon then lets its place on the strain move on.
+Until the truth has been read for the first time candidates have no id and are held in memory. :attr:`Publisher.safe`
+says when none is, and each alert is on disk or on Kafka: the daemon then lets its place on the strain move on.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 import time
 import uuid
@@ -42,12 +39,11 @@ from stream.settings import Settings
 from stream.timebase import Clock
 
 log = structlog.get_logger()
-_QUEUE = 256
+_HELD = 256
 _CLOSE_S = 8.0
 _GRACE_S = 2.0
 """A call that waits for the broker looks up once a second."""
 _BACK_OFF_S = (0.1, 0.25, 0.5, 1.0)
-_FOR_EVER_S = 3600.0
 _TRUTH_S = 5.0
 """So long nothing may come while the alert topic is read, before it is said and tried again."""
 _SAY_EVERY_S = 5.0
@@ -63,14 +59,14 @@ class Published:
 
 
 class Publisher:
-    """Publish candidates from a thread of its own.
+    """Publish candidates: into the outbox by the caller, onto Kafka by a thread of its own.
 
     Parameters
     ----------
     settings : Settings
     clock : Clock
     on_published : callable, optional
-        Told of every acknowledged alert, from the worker's thread.
+        Told of every acknowledged alert, from the drain's thread.
     """
 
     def __init__(
@@ -81,13 +77,12 @@ class Publisher:
         self._on_published = on_published
         self._outbox = Outbox(settings.publish.outbox)
         self._registry = SupereventRegistry(settings.publish.kind)
-        self._queue: queue.Queue[Candidate | None] = queue.Queue(_QUEUE)
-        self._unsent: list[Outgoing] = []
-        self._only_here: set[str] = set()
+        self._lock = threading.Lock()
+        self._held: list[Candidate] = []
         self._error: BaseException | None = None
         self._known: set[str] = set()
         self._on_topic_ns: list[int] = []
-        self._closed = threading.Event()
+        self._closed, self._wake = threading.Event(), threading.Event()
         self._patient_until_s = float("inf")
         self._producer: TransactionalProducer | None = None
         self._in_step = False
@@ -97,27 +92,33 @@ class Publisher:
         self._thread.start()
 
     def publish(self, candidate: Candidate) -> None:
-        """Hand over a candidate and return at once.
+        """Take a candidate; its alert is on disk when this returns, if the alert topic has been read. From any thread.
 
         Raises
         ------
         PublishError
-            If the worker has died, or its queue is full.
+            If the drain has died, or as many candidates wait for the alert topic as may.
         """
         self.check()
-        try:
-            self._queue.put_nowait(candidate)
-        except queue.Full:
-            raise PublishError(f"{_QUEUE} candidates wait for the publisher: it hangs; restart the daemon") from None
+        with self._lock:
+            if self._recovered:
+                self._make(candidate)
+            elif len(self._held) < _HELD:
+                self._held.append(candidate)
+            else:
+                raise PublishError(
+                    f"{_HELD} candidates wait for topic {self._settings.topics.alerts} to be read: restart the daemon"
+                )
+        self._wake.set()
 
     def check(self) -> None:
-        """Raise what killed the worker, if it is dead."""
+        """Raise what killed the drain, if it is dead."""
         if self._error is not None:
             raise PublishError(f"the publisher stopped: {self._error}") from self._error
 
     @property
     def alive(self) -> bool:
-        """Whether the worker can send."""
+        """Whether the drain can send."""
         return self._error is None and self._thread.is_alive()
 
     @property
@@ -127,13 +128,13 @@ class Publisher:
 
     @property
     def safe(self) -> bool:
-        """Whether every candidate that was handed over has its alert in the outbox, or on Kafka."""
-        return self._recovered and self._queue.unfinished_tasks == 0 and not self._only_here
+        """Whether every candidate that was handed over has its alert on disk, or on Kafka."""
+        return self._recovered and not self._held and self._outbox.on_disk
 
     @property
     def waiting(self) -> int:
         """Alerts that Kafka does not have yet."""
-        return self._in_memory() + len(self._unsent)
+        return len(self._held) + len(self._outbox)
 
     def close(self, timeout_s: float = _CLOSE_S) -> None:
         """Send what waits, then end; what could not be sent stays in the outbox for the next start."""
@@ -141,63 +142,17 @@ class Publisher:
             return
         self._patient_until_s = time.monotonic() + timeout_s
         self._closed.set()
-        with contextlib.suppress(queue.Full):  # then nobody waits at it who had to be woken
-            self._queue.put_nowait(None)
+        self._wake.set()
         self._thread.join(timeout_s + _GRACE_S)
-        if self._unsent:
-            log.warning("alerts_left_in_outbox", alerts=[a.superevent_id for a in self._unsent])
-        if self._in_memory() or self._only_here:
+        if len(self._outbox):
+            log.warning("alerts_left_in_outbox", alerts=len(self._outbox))
+        if not self.safe:
             # Their strain's offsets were not committed: the next start finds them again.
-            log.warning("candidates_left", candidates=self._in_memory())
+            log.warning("candidates_left", candidates=len(self._held))
         if self._producer is not None and not self._thread.is_alive():
-            self._producer.close(0.0 if self._unsent else _CLOSE_S)
+            self._producer.close(0.0 if len(self._outbox) else _CLOSE_S)
 
-    def _in_memory(self) -> int:
-        """Count the candidates that stand only in the queue; its None is the end's."""
-        with self._queue.mutex:
-            return sum(candidate is not None for candidate in self._queue.queue)
-
-    # -- the worker ---------------------------------------------------------------------------------------------
-
-    def _work(self) -> None:
-        """Read the truth, then take candidates and send alerts until told to end; only here is the outbox touched."""
-        attempt = 0
-        try:
-            while not self._finished():
-                if self._recovered:
-                    self._take(self._patience_s(attempt))
-                elif attempt:
-                    time.sleep(self._patience_s(attempt))
-                attempt = 0 if self._send_all() else attempt + 1
-        except BaseException as error:
-            self._error = error
-            log.error("publisher_died", error=str(error), exc_info=True)
-
-    def _finished(self) -> bool:
-        """Whether the end was asked for, and all is sent or the time given for it is over."""
-        if not self._closed.is_set():
-            return False
-        return self._abandoned() or (self._recovered and self._queue.empty() and not self._unsent)
-
-    def _patience_s(self, attempt: int) -> float:
-        """Return how long to wait for a candidate: not long while something is to be tried again."""
-        return _BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else _FOR_EVER_S
-
-    def _abandoned(self) -> bool:
-        """Whether the end was asked for and the time given for it is over."""
-        return time.monotonic() > self._patient_until_s
-
-    def _take(self, timeout_s: float) -> None:
-        """Wait for a candidate and make its alert; None only wakes."""
-        try:
-            candidate = self._queue.get(timeout=timeout_s)
-        except queue.Empty:
-            return
-        try:
-            if candidate is not None:
-                self._make(candidate)
-        finally:
-            self._queue.task_done()
+    # -- the caller's part --------------------------------------------------------------------------------------
 
     def _make(self, candidate: Candidate) -> None:
         """Assign the id and write the alert to the outbox; an event that has its alert gets no second one."""
@@ -205,14 +160,7 @@ class Publisher:
         if known is not None:
             log.info("already_alerted", superevent_id=known, gps_ns=candidate.gps_ns)
             return
-        alert = self._outgoing(candidate, self._registry.assign(candidate.gps_ns))
-        try:
-            self._outbox.put(alert)
-        except PublishError as error:
-            # Kafka is the truth: the alert is sent all the same, and until it is the strain's place does not move on.
-            self._only_here.add(alert.alert_id)
-            log.error("outbox_failed", superevent_id=alert.superevent_id, error=str(error))
-        self._unsent.append(alert)
+        self._outbox.put(self._outgoing(candidate, self._registry.assign(candidate.gps_ns)))
 
     def _outgoing(self, candidate: Candidate, superevent_id: str) -> Outgoing:
         settings = self._settings
@@ -228,14 +176,38 @@ class Publisher:
         headers = (*hop_headers(alert_id, settings.publish), *tocsin_headers(extra))
         return Outgoing(alert_id, superevent_id, candidate.gps_ns, encode_alert(alert), to_json(alert, extra), headers)
 
-    def _send_all(self) -> bool:
-        """Send what waits; return False when the broker would not have it, so that it is tried again."""
+    # -- the drain ----------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Read the truth, then send what the outbox holds until told to end."""
+        attempt = 0
+        try:
+            while not self._finished():
+                self._wake.clear()
+                attempt = 0 if self._drain() else attempt + 1
+                if not self._finished():
+                    self._wake.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else None)
+        except BaseException as error:
+            self._error = error
+            log.error("publisher_died", error=str(error), exc_info=True)
+
+    def _finished(self) -> bool:
+        """Whether the end was asked for, and all is sent or the time given for it is over."""
+        if not self._closed.is_set():
+            return False
+        return self._abandoned() or (self._recovered and not len(self._outbox))
+
+    def _abandoned(self) -> bool:
+        """Whether the end was asked for and the time given for it is over."""
+        return time.monotonic() > self._patient_until_s
+
+    def _drain(self) -> bool:
+        """Send what waits, oldest first; return False when the broker would not have it, so that it is tried again."""
         try:
             if not self._in_step:
                 self._reconnect()
-            while self._unsent:
-                self._send(self._unsent[0])
-                self._unsent.pop(0)
+            while (alert := self._outbox.oldest()) is not None and not self._abandoned():
+                self._send(alert)
         except TransportError as error:
             self._in_step = False
             self._say(error)
@@ -248,12 +220,10 @@ class Publisher:
             return
         self._said_s = time.monotonic()
         if self._recovered:
-            log.warning("alert_not_sent_yet", alerts=len(self._unsent), error=str(error))
+            log.warning("alert_not_sent_yet", alerts=len(self._outbox), error=str(error))
         else:
-            log.warning(
-                "waiting_for_alert_topic", topic=self._settings.topics.alerts, candidates=self._in_memory(),
-                error=str(error),
-            )  # fmt: skip
+            topic = self._settings.topics.alerts
+            log.warning("waiting_for_alert_topic", topic=topic, candidates=len(self._held), error=str(error))
 
     def _send(self, alert: Outgoing) -> None:
         """Append one alert to both topics, as one, unless the topic has it, or another daemon's of the same event.
@@ -272,13 +242,14 @@ class Publisher:
             acknowledged_ns = self._clock.now_ns()
             self._known.add(alert.alert_id)
             log.info(
-                "alert_published", superevent_id=alert.superevent_id, gps_ns=alert.gps_ns,
+                "alert_published",
+                superevent_id=alert.superevent_id,
+                gps_ns=alert.gps_ns,
                 after_merger_s=(acknowledged_ns - alert.gps_ns) / 1e9,
-            )  # fmt: skip
+            )
             if self._on_published is not None:
                 self._on_published(Published(alert.superevent_id, alert.gps_ns, acknowledged_ns))
-        self._only_here.discard(alert.alert_id)
-        self._outbox.acknowledge(alert)
+        self._outbox.acknowledge(alert.alert_id)
 
     # -- the truth ----------------------------------------------------------------------------------------------
 
@@ -296,16 +267,19 @@ class Publisher:
         self._in_step = True
 
     def _recover(self) -> None:
-        """Queue what the outbox holds and the topic lacks."""
-        for alert in self._outbox.pending():
+        """Take up what the outbox holds and the topic lacks; then give the candidates that were held their ids."""
+        for alert in self._outbox.take_up():
             if alert.alert_id in self._known:
-                self._outbox.acknowledge(alert)
+                self._outbox.acknowledge(alert.alert_id)
             else:
                 self._registry.remember(alert.superevent_id, alert.gps_ns)
-                self._unsent.append(alert)
-        if self._unsent:
-            log.warning("outbox_recovered", alerts=[a.superevent_id for a in self._unsent])
-        self._recovered = True
+        if len(self._outbox):
+            log.warning("outbox_recovered", alerts=len(self._outbox))
+        with self._lock:
+            while self._held:
+                self._make(self._held[0])
+                del self._held[0]  # only now: until its alert is in the outbox it is not safe
+            self._recovered = True
 
     def _remember(self, message: Message) -> None:
         """Take up an alert that is on the topic; one that cannot be read is counted, named and passed over."""
@@ -326,6 +300,7 @@ class Publisher:
                 offset=message.offset, error=str(error),
             )  # fmt: skip
             return
-        self._registry.remember(superevent_id, gps_ns)
+        with self._lock:
+            self._registry.remember(superevent_id, gps_ns)
         if superevent_id.startswith(PREFIXES[self._settings.publish.kind]):
             self._on_topic_ns.append(gps_ns)

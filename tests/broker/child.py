@@ -20,7 +20,7 @@ from stream.kafka.producer import TransactionalProducer
 from stream.log import configure_logging
 from stream.publish import Outbox
 from stream.records import Background, Candidate, Peak
-from stream.timebase import SystemClock
+from stream.timebase import NS_PER_S, SystemClock
 
 GPS_NS = 1_400_000_000_123_000_000
 
@@ -73,8 +73,9 @@ STEPS: dict[str, Callable[[], None]] = {
 }
 
 
-def candidate() -> Candidate:
-    peak = Peak(GPS_NS, 9.0, ("H1", "L1"), (("H1", 4.0), ("L1", 5.0)), GPS_NS + 180_000_000)
+def candidate(after_s: float = 0.0, statistic: float = 9.0) -> Candidate:
+    gps_ns = GPS_NS + round(after_s * NS_PER_S)
+    peak = Peak(gps_ns, statistic, ("H1", "L1"), (("H1", 4.0), ("L1", 5.0)), gps_ns + 180_000_000)
     return Candidate(peak, 1e-9, True, Background("shipped", 1e9, ("H1", "L1")), "test-1")
 
 

@@ -19,7 +19,6 @@ from pipelines.feeds.feed import feed
 from pipelines.live.publisher import Published, Publisher
 from pipelines.subscribe import receive
 from stream.configuration import load_settings, render_settings
-from stream.errors import PublishError
 from stream.kafka.reading import read_all
 from stream.kafka.topics import create
 from stream.records import Block
@@ -173,10 +172,14 @@ def test_daemon_killed_between_detection_and_publication_publishes_once(
     assert abs(alert.extra["gps_ns"] - merger_ns) < 50_000_000
 
 
-def test_a_full_outbox_disk_does_not_stop_the_alert(settings: Settings, tmp_path: Path) -> None:
+def test_a_full_outbox_disk_does_not_stop_the_alert(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kafka is the truth; the outbox's failure is logged."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
     publisher = Publisher(settings, SystemClock())
-    publisher._outbox.put = lambda _: (_ for _ in ()).throw(PublishError("disk full"))  # type: ignore[assignment, method-assign]
     publisher.publish(child.candidate())
     publisher.close()
     assert messages(settings) == (["TS240517a"], ["TS240517a"])

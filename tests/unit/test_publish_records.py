@@ -1,4 +1,4 @@
-"""Ids, alerts and outbox: as LVK's, valid by IGWN's schema, whole or not at all."""
+"""Ids and alerts: as LVK's, valid by IGWN's schema."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import io
 import json
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from stream.codec.alert import decode_alert, encode_alert
 from stream.errors import PublishError, SchemaError
-from stream.lock import FolderLock
-from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
+from stream.publish import SupereventRegistry, make_alert
 from stream.publish.alert import (
     alert_id_of,
     companion,
@@ -28,7 +25,6 @@ from stream.publish.alert import (
     to_json,
     tocsin_headers,
 )
-from stream.publish.outbox import count_waiting
 from stream.publish.superevent import is_superevent_id, letter_count, letters
 from stream.records import Background, Candidate, Peak
 from stream.settings import PublishSettings
@@ -40,10 +36,6 @@ MERGER_NS = 1_126_259_462_420_000_000
 def candidate(gps_ns: int = MERGER_NS, far_hz: float = 1e-8) -> Candidate:
     peak = Peak(gps_ns, 12.5, ("H1", "L1"), (("H1", 6.0), ("L1", 4.0)), gps_ns + 170_000_000)
     return Candidate(peak, far_hz, False, Background("shipped", 1e7, ("H1", "L1")), "first-1")
-
-
-def entry(name: str = "TS150914a", alert_id: str = "00000000-0000-4000-8000-000000000001") -> Outgoing:
-    return Outgoing(alert_id, name, MERGER_NS, b"Obj\x01avro", b'{"a": 1}', (("_id", b"\x00\xff"), ("_test", b"true")))
 
 
 @given(st.integers(1, 1_000_000))
@@ -161,67 +153,3 @@ def test_test_alerts_say_so_in_their_headers_and_production_ones_do_not() -> Non
     uuid = "00000000-0000-4000-8000-000000000001"
     assert dict(hop_headers(uuid, PublishSettings()))["_test"] == b"true"
     assert "_test" not in dict(hop_headers(uuid, PublishSettings(kind="production")))
-
-
-def test_the_outbox_keeps_an_alert_until_it_is_acknowledged(tmp_path: Path) -> None:
-    Outbox(tmp_path / "box").put(entry())
-    after_a_crash = Outbox(tmp_path / "box")
-    assert list(after_a_crash.pending()) == [entry()]
-    after_a_crash.acknowledge(entry())
-    after_a_crash.acknowledge(entry())
-    assert list(after_a_crash.pending()) == []
-
-
-def test_a_damaged_entry_is_set_aside_and_the_others_are_sent(tmp_path: Path) -> None:
-    box = Outbox(tmp_path)
-    box.put(entry())
-    box.put(entry("TS150914b", "00000000-0000-4000-8000-000000000002"))
-    [path] = tmp_path.glob("TS150914a-*.alert")
-    path.write_bytes(path.read_bytes().replace(b"TS150914a", b"TS150914x"))
-    assert [e.superevent_id for e in box.pending()] == ["TS150914b"]
-    assert len(list(tmp_path.glob("*.damaged"))) == 1
-
-
-def test_half_a_write_is_no_alert_and_is_left_to_who_writes_it(tmp_path: Path) -> None:
-    """Opening and reading an outbox changes nothing in it: a daemon may be writing there at this moment."""
-    (tmp_path / "TS150914a-1.77.writing").write_bytes(b"half")
-    assert list(Outbox(tmp_path).pending()) == []
-    assert count_waiting(tmp_path) == 0
-    assert [p.name for p in tmp_path.iterdir()] == ["TS150914a-1.77.writing"]
-
-
-def test_who_holds_the_lock_removes_what_was_half_written(tmp_path: Path) -> None:
-    half = tmp_path / "TS150914a-1.77.writing"
-    half.write_bytes(b"half")
-    lock = FolderLock(tmp_path, "publish.outbox")
-    lock.close()
-    Outbox(tmp_path).sweep(lock)
-    assert half.exists()
-    with FolderLock(tmp_path, "publish.outbox") as held:
-        Outbox(tmp_path).sweep(held)
-    assert not half.exists()
-
-
-def test_an_entry_that_cannot_be_removed_is_logged_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The topic has the alert: that its file stays is no reason to stop."""
-    box = Outbox(tmp_path)
-    box.put(entry())
-
-    def read_only(*_: object, **__: object) -> None:
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(Path, "unlink", read_only)
-    with capture_logs() as logged:
-        box.acknowledge(entry())
-    assert [e["event"] for e in logged] == ["outbox_not_cleared"]
-
-
-def test_a_disk_that_takes_nothing_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    box = Outbox(tmp_path)
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(PublishError, match="free the disk"):
-        box.put(entry())
-    assert list(tmp_path.iterdir()) == []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipelines.live.publisher import Published, Publisher
 from stream.codec.alert import encode_alert
 from stream.errors import PublishError, TransportError
 from stream.kafka.consumer import Message
-from stream.publish import Outbox, make_alert
+from stream.publish import make_alert
 from stream.publish.alert import companion, hop_headers, tocsin_headers
 from stream.settings import KafkaSettings, PublishSettings, Settings
 from stream.timebase import SystemClock
@@ -71,6 +72,13 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"), publish=PublishSettings(outbox=tmp_path / "outbox")
     )
+
+
+def until(so: Callable[[], bool], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while not so() and time.monotonic() < end:
+        time.sleep(0.01)
+    return so()
 
 
 def stranded(kafka: FakeKafka, settings: Settings) -> None:
@@ -129,46 +137,49 @@ def test_the_end_does_not_wait_for_a_truth_that_cannot_be_read(kafka: FakeKafka,
     assert kafka.sent == []
 
 
-def test_a_candidate_behind_one_that_is_being_sent_is_not_safe(
+def test_what_is_found_while_an_alert_is_being_sent_is_on_disk_at_once_and_leaves_in_its_order(
     kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit that waits for a broker must not let the strain of the next candidate be forgotten."""
-    sending, go_on = threading.Event(), threading.Event()
+    """A commit may wait for a broker for long: a process that is killed meanwhile has lost nothing."""
+    sending, never = threading.Event(), threading.Event()
     original = Publisher._send
 
-    def slow(self: Publisher, alert: Any) -> None:
+    def blocked(self: Publisher, alert: Any) -> None:
         sending.set()
-        assert go_on.wait(20)
-        original(self, alert)
+        never.wait(20)
+        raise TransportError("the process is gone")
 
-    monkeypatch.setattr(Publisher, "_send", slow)
-    publisher = Publisher(settings, SystemClock())
-    publisher.publish(child.candidate())
+    monkeypatch.setattr(Publisher, "_send", blocked)
+    killed = Publisher(settings, SystemClock())
+    assert until(lambda: killed.ready)
+    for seconds in (0, 60):
+        killed.publish(child.candidate(seconds))
     assert sending.wait(10)
-    assert publisher.safe  # it stands in the outbox
-    publisher.publish(child.candidate())
-    assert not publisher.safe
-    go_on.set()
-    publisher.close()
-    assert publisher.safe
+    assert len(list(settings.publish.outbox.glob("*.alert"))) == 2
+    assert (killed.safe, killed.waiting) == (True, 2)
+
+    monkeypatch.setattr(Publisher, "_send", original)
+    published: list[Published] = []
+    restarted = Publisher(settings, SystemClock(), published.append)
+    restarted.close()
+    assert [p.superevent_id for p in published] == ["TS240517a", "TS240517b"]
+    never.set()
+    killed.close(0.0)
 
 
-def test_the_end_does_not_wait_at_a_full_queue(
+def test_a_caller_is_told_when_too_many_wait_for_the_truth_and_the_end_comes_all_the_same(
     kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No candidate is taken while the truth cannot be read; one too many ends the daemon, and it does end."""
-    monkeypatch.setattr(module, "_QUEUE", 2)
+    """No candidate gets its id while the truth cannot be read; one too many ends the daemon, and it does end."""
+    monkeypatch.setattr(module, "_HELD", 2)
     kafka.unreadable.set()
     publisher = Publisher(settings, SystemClock())
     for _ in range(2):
         publisher.publish(child.candidate())
-    with pytest.raises(PublishError, match="wait for the publisher"):
+    with pytest.raises(PublishError, match="wait for topic"):
         publisher.publish(child.candidate())
-    ending = threading.Thread(target=publisher.close, args=(0.2,), daemon=True)
-    ending.start()
-    ending.join(20)
-    assert not ending.is_alive()
-    assert not publisher.safe
+    publisher.close(0.2)
+    assert (publisher.alive, publisher.safe) == (False, False)
 
 
 def test_an_alert_that_stands_nowhere_but_in_memory_is_not_safe(
@@ -176,10 +187,10 @@ def test_an_alert_that_stands_nowhere_but_in_memory_is_not_safe(
 ) -> None:
     """The disk is full and the broker away: a crash would lose it, were its strain's place to move on."""
 
-    def full(*_: object) -> None:
-        raise PublishError("no space left on device")
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Outbox, "put", full)
+    monkeypatch.setattr("os.fsync", full)
     kafka.refusals = 1_000_000
     told = threading.Event()
     publisher = Publisher(settings, SystemClock(), lambda _: told.set())
