@@ -235,7 +235,7 @@ class SignificanceSettings(_Section):
         description="Below this the alert is marked significant (1/month over 7 searches).",
     )
     slides: int = Field(32, ge=0, description="Live time slides per pair of detectors; 0 keeps the shipped background.")
-    live_window_s: float = Field(86_400.0, gt=0, description="Live background counts this much past data.")
+    live_window_s: float = Field(86_400.0, gt=0, description="Live background covers the last so much data.")
 
 
 class PublishSettings(_Section):

@@ -24,7 +24,6 @@ import structlog
 from pipelines.live.checkpoint_file import Checkpoint, pack, read
 from pipelines.search import Stages
 from stream.lock import FolderLock
-from stream.significance import BackgroundCounts
 from stream.timebase import NS_PER_S
 
 log = structlog.get_logger()
@@ -38,7 +37,7 @@ def take(stages: Stages) -> Checkpoint:
         model=stages.card.label,
         conditioners=tuple(c.state() for c in stages.condition.values()),
         denoisers={name: state for name, state in learned.items() if state is not None},
-        live={key: BackgroundCounts.from_dict(counts.as_dict()) for key, counts in stages.slides.counts.items()},
+        live={key: counts.copy() for key, counts in stages.slides.counts.items()},
     )
 
 
@@ -145,7 +144,7 @@ def restore(stages: Stages, folder: Path) -> bool:
         if name in stages.denoise:
             stages.denoise[name].restore(learned)
     if kept.model == stages.card.label:
-        stages.slides.counts.update(kept.live)
+        stages.slides.take_up(kept.live)
     _say_what_was_kept(kept)
     return True
 

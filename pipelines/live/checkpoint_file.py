@@ -12,9 +12,10 @@ import numpy as np
 from stream.condition import ConditionerState
 from stream.condition.psd import PsdState
 from stream.denoise import EngineState, SpectraState
-from stream.significance import BackgroundCounts
+from stream.significance import RollingCounts
 
-FORMAT = 2
+FORMAT = 3
+_WITHOUT_LIVE_TIMES = 2
 _SPECTRA = ("xx", "xd", "dd")
 
 
@@ -25,7 +26,7 @@ class Checkpoint:
     model: str
     conditioners: tuple[ConditionerState, ...]
     denoisers: dict[str, EngineState] = field(default_factory=dict)
-    live: dict[tuple[str, ...], BackgroundCounts] = field(default_factory=dict)
+    live: dict[tuple[str, ...], RollingCounts] = field(default_factory=dict)
 
 
 def pack(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,7 +40,8 @@ def pack(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
     header = {
         "format": FORMAT,
         "model": checkpoint.model,
-        "live": {",".join(key): counts.as_dict() for key, counts in checkpoint.live.items()},
+        "live_window_s": next((counts.window_s for counts in checkpoint.live.values()), 0.0),
+        "live": {",".join(key): counts.as_list() for key, counts in checkpoint.live.items()},
         "psd": {
             c.detector: {"input_rate_hz": c.input_rate_hz, "cleaned": c.cleaned} for c in checkpoint.conditioners
         },
@@ -59,8 +61,9 @@ def read(path: Path) -> Checkpoint:
     """Return what a file holds; one that cannot be read raises whatever its content brings up."""
     with np.load(path) as file:
         header = json.loads(file["header"].tobytes())
-        if header["format"] != FORMAT:
+        if header["format"] not in (FORMAT, _WITHOUT_LIVE_TIMES):
             raise ValueError(f"format {header['format']}, not {FORMAT}")
+        live = header["live"] if header["format"] == FORMAT else {}
         arrays = {name: file[name] for name in file.files}
     return Checkpoint(
         model=str(header["model"]),
@@ -74,7 +77,7 @@ def read(path: Path) -> Checkpoint:
             for name, values in header["psd"].items()
         ),
         denoisers={name: _denoiser(name, values, arrays) for name, values in header["denoise"].items()},
-        live={tuple(key.split(",")): BackgroundCounts.from_dict(v) for key, v in header["live"].items()},
+        live={tuple(key.split(",")): RollingCounts.from_list(header["live_window_s"], v) for key, v in live.items()},
     )
 
 

@@ -1,11 +1,12 @@
 """Significance: from a peak's ranking statistic to its false-alarm rate.
 
-Stands between ``detect`` and ``publish``. First form: a background measured with the network on simulated and slid
-noise ships with the model, and the live slides of this run replace it as they accumulate.
+Stands between ``detect`` and ``superevent``. A background measured with the network on simulated and slid noise ships
+with the model; the slides of this run join it as they accumulate; the larger rate counts.
 """
 
 from stream.significance.background import BackgroundCounts, load_shipped
 from stream.significance.far import Significance
-from stream.significance.slides import LiveSlides
+from stream.significance.rolling import RollingCounts
+from stream.significance.slides import LiveSlides, SignalReach
 
-__all__ = ["BackgroundCounts", "LiveSlides", "Significance", "load_shipped"]
+__all__ = ["BackgroundCounts", "LiveSlides", "RollingCounts", "SignalReach", "Significance", "load_shipped"]

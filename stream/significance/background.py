@@ -27,12 +27,21 @@ class BackgroundCounts:
         Statistics of its peaks.
     complete_above : float
         Every peak above this value is in ``loudest``.
+    kept : int
+        How many peaks are kept.
     """
 
-    def __init__(self, duration_s: float = 0.0, loudest: Iterable[float] = (), complete_above: float = -1e9) -> None:
+    def __init__(
+        self,
+        duration_s: float = 0.0,
+        loudest: Iterable[float] = (),
+        complete_above: float = -1e9,
+        kept: int = KEPT,
+    ) -> None:
         self.duration_s = duration_s
         self._sorted = sorted(loudest)
         self.complete_above = complete_above
+        self._kept = kept
 
     def add(self, statistics: Iterable[float], duration_s: float) -> None:
         """Count peaks found in ``duration_s`` more of background."""
@@ -40,9 +49,9 @@ class BackgroundCounts:
         for value in statistics:
             if value > self.complete_above:
                 insort(self._sorted, float(value))
-        if len(self._sorted) > KEPT:
-            self.complete_above = self._sorted[-KEPT - 1]
-            del self._sorted[:-KEPT]
+        if len(self._sorted) > self._kept:
+            self.complete_above = self._sorted[-self._kept - 1]
+            del self._sorted[: -self._kept]
 
     def count(self, statistic: float) -> int:
         """Return how many peaks are at least as loud; at least the kept number below the complete tail."""
@@ -59,14 +68,14 @@ class BackgroundCounts:
 
     def as_dict(self) -> dict[str, object]:
         """Return what :meth:`from_dict` reads."""
-        return {"duration_s": self.duration_s, "complete_above": self.complete_above, "loudest": self._sorted}
+        return {"duration_s": self.duration_s, "complete_above": self.complete_above, "loudest": list(self._sorted)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> BackgroundCounts:
+    def from_dict(cls, values: dict[str, object], kept: int = KEPT) -> BackgroundCounts:
         """Make counts from a file's or checkpoint's values."""
         loudest = values["loudest"]
         assert isinstance(loudest, list)
-        return cls(float(str(values["duration_s"])), loudest, float(str(values["complete_above"])))
+        return cls(float(str(values["duration_s"])), loudest, float(str(values["complete_above"])), kept)
 
 
 def load_shipped(path: Path) -> dict[int, BackgroundCounts]:

@@ -2,25 +2,62 @@
 
 The embeddings of the last minutes are kept. Each new second of every detector but the first is paired again
 with itself, and those of the others are shifted by whole seconds, a different multiple for each: no signal
-crosses the Earth in a second, so whatever peaks is chance. Only the head runs. Frames within a second of an
-alerted candidate take no part (its rule for removing signals).
+crosses the Earth in a second, so whatever peaks is chance. Only the head runs.
+
+A candidate takes no part: whoever finds one says so with :meth:`LiveSlides.exclude`, and what a signal does to the
+network's output is removed round it. A second is therefore slid only when no candidate can come any more that reaches
+back into it. What is removed is gone from the background whether it was a signal or a glitch that rang.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from stream.detect.head import QUIET, Head
+from stream.infer.model import ModelCard
 from stream.records import Embeddings
-from stream.significance.background import BackgroundCounts
+from stream.settings import DetectSettings
+from stream.significance.rolling import RollingCounts
 from stream.timebase import NS_PER_S
-from stream.types import BoolArray, Float32Array, FloatArray
+from stream.types import BoolArray, Float32Array, FloatArray, IntArray
 
-_EXCLUDED_NS = NS_PER_S
+_HEARD_BEFORE_NS = 2 * NS_PER_S
+"""How long before its merger a signal raises the network's output: 0.1 s for 15 to 60 solar masses, 1.9 s for 5 to 10
+(network SNR 30, single statistic up by 0.5 and above -3). At SNR 100 the lightest are heard 7 s before: what rings is
+a candidate of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReach:
+    """What a signal does to the network's output, and how late it is known.
+
+    Attributes
+    ----------
+    before_ns, after_ns : int
+        The output is raised from ``before_ns`` before the merger until ``after_ns`` after it.
+    known_ns : int
+        When data up to a time have been searched, no more candidates come whose merger is this long before it.
+    """
+
+    before_ns: int
+    after_ns: int
+    known_ns: int
+
+    @classmethod
+    def of(cls, card: ModelCard, detect: DetectSettings) -> SignalReach:
+        """Return the reach for a network: it forgets after its context; a peak waits for its confirmation."""
+        frame_ns = NS_PER_S // card.frame_rate_hz
+        confirm_frames = max(1, round(detect.confirm_s * card.frame_rate_hz))
+        return cls(
+            before_ns=_HEARD_BEFORE_NS,
+            after_ns=card.context_samples * NS_PER_S // card.input_rate_hz,
+            known_ns=(card.delay_frames + confirm_frames + 1) * frame_ns,
+        )
 
 
 def rank_slides(head: Head, frames: Float32Array, valid: BoolArray) -> tuple[FloatArray, BoolArray]:
@@ -52,82 +89,129 @@ class LiveSlides:
     ----------
     head : Head
     slides : int
-        Slides per second of live data.
+        Slides per second of live data; 0 counts nothing.
     frame_rate_hz : int
+    reach : SignalReach
+    window_s : float
+        How much past data the counts cover.
+    apart_ns : int
+        Peaks of one slide that are no further apart are one event: the loudest counts.
     """
 
-    def __init__(self, head: Head, slides: int, frame_rate_hz: int) -> None:
+    def __init__(
+        self,
+        head: Head,
+        slides: int,
+        frame_rate_hz: int,
+        *,
+        reach: SignalReach,
+        window_s: float,
+        apart_ns: int,
+    ) -> None:
         self._head = head
         self._slides = slides
         self._rate = frame_rate_hz
+        self._reach = reach
+        self._window_s = window_s
+        self._apart_ns = apart_ns
+        self._context_ns = head.context * NS_PER_S // frame_rate_hz
+        self._next_ns = 0
         self._pending: list[tuple[Embeddings, ...]] = []
+        self._excluded: list[int] = []
         self._seconds: deque[tuple[int, Float32Array, BoolArray]] = deque(maxlen=3 * slides + 2)
         self._detectors: tuple[str, ...] = ()
-        self.counts: dict[tuple[str, ...], BackgroundCounts] = {}
+        self._events: dict[tuple[int, ...], tuple[IntArray, FloatArray]] = {}
+        self.counts: dict[tuple[str, ...], RollingCounts] = {}
 
     def add(self, embeddings: Sequence[Embeddings]) -> None:
-        """Take one span; whole seconds of the GPS grid are slid as soon as they are complete."""
+        """Take one span; whole seconds of the GPS grid are slid when no candidate can reach into them any more."""
         if self._slides == 0:
             return
+        start_ns = embeddings[0].gps_ns
+        if not self._pending or self._end_ns(self._pending[-1][0]) != start_ns:
+            self._pending.clear()  # the data jumped
+            self._next_ns = -(-(start_ns + self._context_ns) // NS_PER_S) * NS_PER_S
         self._pending.append(tuple(embeddings))
-        last = embeddings[0]
-        end_ns = last.gps_ns + len(last.frames) * NS_PER_S // self._rate
-        if end_ns // NS_PER_S > self._pending[0][0].gps_ns // NS_PER_S:
-            self._complete()
+        safe_ns = self._end_ns(embeddings[0]) - self._reach.known_ns - self._reach.before_ns
+        if safe_ns >= self._next_ns + NS_PER_S:
+            self._complete(safe_ns // NS_PER_S * NS_PER_S)
 
     def exclude(self, gps_ns: int) -> None:
-        """Remove the frames within a second of an alerted candidate."""
+        """Remove what a signal with this merger time may have raised; told before its span is added."""
+        if self._slides == 0:
+            return
+        self._excluded.append(gps_ns)
         for start_ns, _, valid in self._seconds:
-            frame_ns = start_ns + np.arange(valid.shape[1]) * NS_PER_S // self._rate
-            valid[:, np.abs(frame_ns - gps_ns) <= _EXCLUDED_NS] = False
+            self._remove(start_ns, valid, gps_ns)
 
-    def _complete(self) -> None:
-        """Cut the pending spans at whole seconds, slide what is complete, keep the rest."""
-        detectors = tuple(e.detector for e in self._pending[0])
+    def take_up(self, counts: dict[tuple[str, ...], RollingCounts]) -> None:
+        """Go on from counts of an earlier run, under this run's window."""
+        self.counts.update({names: RollingCounts(self._window_s, known.parts) for names, known in counts.items()})
+
+    def _end_ns(self, embeddings: Embeddings) -> int:
+        return embeddings.gps_ns + len(embeddings.frames) * NS_PER_S // self._rate
+
+    def _remove(self, start_ns: int, valid: BoolArray, gps_ns: int) -> None:
+        after_ns = start_ns + np.arange(valid.shape[1]) * NS_PER_S // self._rate - gps_ns
+        valid[:, (after_ns >= -self._reach.before_ns) & (after_ns <= self._reach.after_ns)] = False
+
+    def _complete(self, until_ns: int) -> None:
+        """Slide the pending seconds before ``until_ns``, each with the head's context before it; keep the rest."""
+        self._detectors = tuple(e.detector for e in self._pending[0])
         start_ns = self._pending[0][0].gps_ns
-        frames = np.stack([np.concatenate([span[d].frames for span in self._pending]) for d in range(len(detectors))])
-        valid = np.stack([np.concatenate([span[d].valid for span in self._pending]) for d in range(len(detectors))])
-        if detectors != self._detectors:
-            self._detectors = detectors
-            self._seconds.clear()
-        to_grid = (-start_ns % NS_PER_S) * self._rate // NS_PER_S
-        n_seconds = (frames.shape[1] - to_grid) // self._rate
-        for k in range(n_seconds):
-            piece = slice(to_grid + k * self._rate, to_grid + (k + 1) * self._rate)
-            second_ns = start_ns + piece.start * NS_PER_S // self._rate
-            self._slide(second_ns, frames[:, piece], valid[:, piece].copy())
-        rest = to_grid + max(0, n_seconds) * self._rate
-        rest_ns = start_ns + rest * NS_PER_S // self._rate
-        left = [
-            Embeddings(name, rest_ns, self._rate, frames[d, rest:], valid[d, rest:]) for d, name in enumerate(detectors)
-        ]
-        self._pending = [tuple(left)] if len(left[0].frames) else []
+        which = range(len(self._detectors))
+        frames = np.stack([np.concatenate([span[d].frames for span in self._pending]) for d in which])
+        valid = np.stack([np.concatenate([span[d].valid for span in self._pending]) for d in which])
+        for gps_ns in self._excluded:
+            self._remove(start_ns, valid, gps_ns)
+        while self._next_ns < until_ns:
+            first_ns = self._next_ns - self._context_ns
+            first = (first_ns - start_ns) * self._rate // NS_PER_S
+            piece = slice(first, first + self._head.context + self._rate)
+            self._seconds.append((first_ns, frames[:, piece].copy(), valid[:, piece].copy()))
+            self._slide(self._next_ns)
+            self._next_ns += NS_PER_S
+        rest_ns = until_ns - self._context_ns
+        rest = (rest_ns - start_ns) * self._rate // NS_PER_S
+        left = [Embeddings(self._detectors[d], rest_ns, self._rate, frames[d, rest:], valid[d, rest:]) for d in which]
+        self._pending = [tuple(left)]
+        self._excluded = [gps_ns for gps_ns in self._excluded if gps_ns + self._reach.after_ns >= rest_ns]
 
-    def _slide(self, second_ns: int, frames: Float32Array, valid: BoolArray) -> None:
-        """Rank one new second, a detector at its own time and the others in the past, for every set."""
-        self._seconds.append((second_ns, frames, valid))
+    def _slide(self, second_ns: int) -> None:
+        """Rank the newest second, a detector at its own time and the others in the past, for every set."""
         n = len(self._detectors)
-        for d, name in enumerate(self._detectors):
-            self._single(name, frames[d], valid[d])
-        for size in range(2, n + 1):
+        for size in range(1, n + 1):
             for members in combinations(range(n), size):
-                self._set(members)
+                self._set(members, second_ns)
 
-    def _single(self, name: str, frames: Float32Array, valid: BoolArray) -> None:
-        """One detector cannot be slid: its own loudest frame of the second counts."""
-        counts = self.counts.setdefault((name,), BackgroundCounts())
-        peaks = [float(frames[valid, -1].max())] if valid.any() else []
-        counts.add(peaks, float(valid.mean()))
-
-    def _set(self, members: tuple[int, ...]) -> None:
+    def _set(self, members: tuple[int, ...], second_ns: int) -> None:
+        """Rank a set's slides; one detector cannot be slid, its own time counts."""
         newest = len(self._seconds) - 1
-        lags = [lag for lag in range(1, self._slides + 1) if lag * (len(members) - 1) <= newest]
+        wanted = range(1) if len(members) == 1 else range(1, self._slides + 1)
+        lags = [lag for lag in wanted if lag * (len(members) - 1) <= newest]
         if not lags:
             return
         frames = np.stack([[self._seconds[newest - k * lag][1][d] for k, d in enumerate(members)] for lag in lags])
         valid = np.stack([[self._seconds[newest - k * lag][2][d] for k, d in enumerate(members)] for lag in lags])
         statistic, heard = rank_slides(self._head, frames, valid)
-        peaks = statistic.max(axis=1)
-        names = tuple(self._detectors[d] for d in members)
-        duration_s = float(heard.sum()) / self._rate
-        self.counts.setdefault(names, BackgroundCounts()).add(peaks[peaks > QUIET].tolist(), duration_s)
+        peaks = self._events_of(members, statistic, second_ns)
+        names = tuple(sorted(self._detectors[d] for d in members))
+        counts = self.counts.setdefault(names, RollingCounts(self._window_s))
+        counts.add(peaks.tolist(), float(heard.sum()) / self._rate, second_ns)
+
+    def _events_of(self, members: tuple[int, ...], statistic: FloatArray, second_ns: int) -> FloatArray:
+        """Return the peaks of past seconds that no louder one follows closely; the newest of each slide wait."""
+        n = len(statistic)
+        at = statistic.argmax(axis=1)
+        peaks = statistic[np.arange(n), at]
+        times = second_ns + at * NS_PER_S // self._rate
+        before_ns, before = self._events.get(members, (np.zeros(0, np.int64), np.zeros(0)))
+        known = len(before)  # slides are added while the minutes fill, and none is taken away
+        close = times[:known] - before_ns <= self._apart_ns
+        done: FloatArray = before[~close & (before > QUIET)]
+        follows = ~close | (peaks[:known] > before)
+        self._events[members] = (
+            np.concatenate((np.where(follows, times[:known], before_ns), times[known:])),
+            np.concatenate((np.where(follows, peaks[:known], before), peaks[known:])),
+        )
+        return done
