@@ -15,12 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from stream.codec.alert import CONTAINER_MAGIC, decode_alert
-from stream.codec.alert_json import decode_alert_json
+from stream.codec.alert import CONTAINER_MAGIC, decode
 from stream.errors import ConfigurationError
 from stream.kafka.consumer import Message
-from stream.publish.alert import read_companion
-from stream.publish.superevent import is_superevent_id
+from stream.superevent import is_superevent_id
 from stream.text import clean
 
 _WORD = 48
@@ -122,10 +120,7 @@ def receive(message: Message) -> ReceivedAlert:
         If it is none.
     """
     value = message.value or b""
-    if value[:4] == CONTAINER_MAGIC:
-        record, extra = decode_alert(value), read_companion(message.headers)
-    else:
-        record, extra = decode_alert_json(value)
+    record, extra = decode(value, message.headers)
     return ReceivedAlert(record, extra, value, message.topic, message.offset, message.timestamp_ns)
 
 

@@ -7,44 +7,38 @@ message and in the object ``tocsin`` of the JSON form, for the schema has no pla
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from stream.codec.json_text import bounded_json
-from stream.errors import DataError, SchemaError
+from stream.codec.alert import Outgoing, alert_id_of
+from stream.codec.alert.as_json import encode_alert_json as to_json
+from stream.codec.alert.headers import hop_headers
+from stream.codec.alert.headers import read_extra as read_companion
+from stream.errors import SchemaError
 from stream.records import Candidate
-from stream.settings import PublishSettings
 from stream.timebase import gps_ns_to_iso, gps_ns_to_utc
+
+__all__ = [
+    "Outgoing",
+    "alert_id_of",
+    "companion",
+    "hop_headers",
+    "make_alert",
+    "merger_ns_of",
+    "read_companion",
+    "to_json",
+    "tocsin_headers",
+]
 
 _PREFIX = "tocsin."
 _GPS_NS = re.compile(rb"[0-9]{1,19}")
-_MAX_HEADERS = 256
-_MAX_HEADER_BYTES = 1 << 16
 _UNKNOWN = {
     "skymap": "not computed in this version",
     "classification": "not computed in this version",
     "properties": "not computed in this version",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """An alert ready to be sent: one message for each of the two topics, with the same key.
-
-    ``alert_id`` is the message id (hop's ``_id``): drawn once, kept in the outbox, found again on the topic.
-    """
-
-    alert_id: str
-    superevent_id: str
-    gps_ns: int
-    avro: bytes
-    json: bytes
-    headers: tuple[tuple[str, bytes], ...]
 
 
 def make_alert(
@@ -101,34 +95,12 @@ def companion(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def to_json(alert: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
-    """Return the alert as GCN sends it: JSON, a sky map as base64; ``extra`` as the object ``tocsin``."""
-    event = dict(alert["event"]) if alert["event"] is not None else None
-    if event is not None and event["skymap"] is not None:
-        event["skymap"] = base64.b64encode(event["skymap"]).decode()
-    return json.dumps({**alert, "event": event, "tocsin": dict(extra)}).encode()
-
-
-def hop_headers(alert_id: str, settings: PublishSettings) -> tuple[tuple[str, bytes], ...]:
-    """Return the headers by which hop-client knows an Avro message, its sender and a test."""
-    headers = [("_id", uuid.UUID(alert_id).bytes), ("_sender", settings.pipeline.encode())]
-    if settings.kind != "production":
-        headers.append(("_test", b"true"))
-    return (*headers, ("_format", b"avro"))
-
-
 def tocsin_headers(extra: Mapping[str, Any]) -> tuple[tuple[str, bytes], ...]:
     """Return the companion's values as message headers."""
     return tuple(
         (_PREFIX + key, (json.dumps(value) if not isinstance(value, str) else value).encode())
         for key, value in extra.items()
     )
-
-
-def alert_id_of(headers: Sequence[tuple[str, bytes]]) -> str | None:
-    """Return the id that :func:`hop_headers` wrote, or None where there is none of its form."""
-    value = dict(headers).get("_id", b"")
-    return str(uuid.UUID(bytes=value)) if len(value) == 16 else None
 
 
 def merger_ns_of(headers: Sequence[tuple[str, bytes]]) -> int | None:
@@ -145,16 +117,3 @@ def merger_ns_of(headers: Sequence[tuple[str, bytes]]) -> int | None:
     if not _GPS_NS.fullmatch(value) or int(value) >= 2**63:
         raise SchemaError(f"header {_PREFIX}gps_ns is {value[:32]!r}: expected GPS nanoseconds")
     return int(value)
-
-
-def read_companion(headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
-    """Return what :func:`tocsin_headers` wrote; a value that is no JSON is text, one too long is cut."""
-    found: dict[str, Any] = {}
-    for key, value in headers[:_MAX_HEADERS]:
-        if key.startswith(_PREFIX):
-            name = key.removeprefix(_PREFIX)
-            try:
-                found[name] = bounded_json(value, _MAX_HEADER_BYTES)
-            except DataError:
-                found[name] = value[:_MAX_HEADER_BYTES].decode(errors="replace")
-    return found

@@ -11,7 +11,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.codec.alert_json import decode_alert_json
+from stream.codec.alert import decode_alert_json
 from stream.codec.json_text import bounded_json
 from stream.codec.walk import walk
 from stream.codec.writer_schema import form_of, writer_schema

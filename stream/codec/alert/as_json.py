@@ -7,6 +7,7 @@ schema does not know is left out, but for the object ``tocsin``, which is handed
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +26,14 @@ _EXPECTED = {
     "bytes": "base64",
     "null": "null",
 }
+
+
+def encode_alert_json(alert: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
+    """Return an alert as GCN sends it: JSON, a sky map as base64; ``extra`` as the object ``tocsin``."""
+    event = dict(alert["event"]) if alert["event"] is not None else None
+    if event is not None and event["skymap"] is not None:
+        event["skymap"] = base64.b64encode(event["skymap"]).decode()
+    return json.dumps({**alert, "event": event, "tocsin": dict(extra)}).encode()
 
 
 def decode_alert_json(payload: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
