@@ -6,7 +6,6 @@ or a value is not passed on.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
@@ -15,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
+import tomli_w
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
@@ -139,17 +139,8 @@ def render_settings(settings: Settings) -> str:
 def _assignment(key: str, value: object) -> str:
     if value is None:
         return f"# {key} ="
-    if isinstance(value, SecretUrl) and not value.holds_secrets:
-        return f"{key} = {_toml(str(value))}"
-    if isinstance(value, SecretStr):
-        return f"# {key} = {_toml(str(value))}"
-    return f"{key} = {_toml(value)}"
-
-
-def _toml(value: object) -> str:
-    """Return a value as TOML; strings, numbers and booleans are written as in JSON."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(str(k))} = {_toml(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    return json.dumps(str(value) if isinstance(value, Path) else value)
+    if isinstance(value, dict):  # with dotted keys, as a table of its own would end the section
+        return "\n".join(f"{key}.{_assignment(k, v)}" for k, v in value.items()) or f"{key} = {{}}"
+    line = tomli_w.dumps({key: str(value) if isinstance(value, Path | SecretStr) else value}).rstrip()
+    shown = not isinstance(value, SecretStr) or (isinstance(value, SecretUrl) and not value.holds_secrets)
+    return line if shown else f"# {line}"

@@ -177,8 +177,6 @@ class Segment:
         False for a hop that is missing, late, corrupt or vetoed.
     witnesses : tuple of WitnessGroup
         Covering the same stretch; empty where there are none, NaN in a hop whose witnesses had not come in time.
-    arrival_ns : int or None
-        When the last of its data arrived (GPS), for the latency ledger.
     cleaned : array of bool, shape (n_hops,), or None
         Hops that witnesses have cleaned; None where none was.
     """
@@ -189,7 +187,6 @@ class Segment:
     samples: FloatArray
     valid: BoolArray
     witnesses: tuple[WitnessGroup, ...] = ()
-    arrival_ns: int | None = None
     cleaned: BoolArray | None = None
 
     @property

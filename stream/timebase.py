@@ -46,11 +46,6 @@ def samples_to_ns(count: int, rate_hz: int) -> int:
     return (count * NS_PER_S + rate_hz // 2) // rate_hz
 
 
-def ns_to_sample(gps_ns: int, rate_hz: int) -> int:
-    """Return the index, since the GPS epoch, of the sample nearest to ``gps_ns`` on a detector's clock."""
-    return (gps_ns * rate_hz + NS_PER_S // 2) // NS_PER_S
-
-
 def samples_per_hop(rate_hz: int) -> int:
     """Return how many samples one hop of 1/16 s holds.
 
@@ -63,13 +58,6 @@ def samples_per_hop(rate_hz: int) -> int:
     if rest or count < 1:
         raise ConfigurationError(f"sample rate {rate_hz} Hz is not a multiple of {HOPS_PER_S} Hz: resample it first")
     return count
-
-
-def gps_s_to_ns(gps_s: float | str) -> int:
-    """Return nanoseconds for GPS seconds; a string keeps all its digits, a float keeps about 0.1 us."""
-    whole, _, fraction = (gps_s if isinstance(gps_s, str) else f"{gps_s:.9f}").partition(".")
-    digits = int((fraction + "000000000")[:9])
-    return int(whole) * NS_PER_S + (-digits if whole.startswith("-") else digits)
 
 
 def ns_to_gps_s(gps_ns: int) -> float:

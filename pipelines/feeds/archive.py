@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.progress import Progress
+from stream.blocks import MAX_BLOCK_HOPS
 from stream.codec.files import StrainFile, blocks, read_strain_file
 from stream.errors import ConfigurationError
 from stream.records import Block, StrainBlock, Stretch
@@ -86,8 +87,9 @@ def block_hops(block_s: float) -> int:
         If it is not a whole number of hops between 1/16 s and 4 s.
     """
     hops = round(block_s * HOPS_PER_S) if math.isfinite(block_s) else 0
-    if abs(hops - block_s * HOPS_PER_S) > 1e-9 or not 1 <= hops <= 4 * HOPS_PER_S:
-        raise ConfigurationError(f"block length {block_s} s: use a multiple of 1/16 s from 0.0625 to 4")
+    if abs(hops - block_s * HOPS_PER_S) > 1e-9 or not 1 <= hops <= MAX_BLOCK_HOPS:
+        longest_s = MAX_BLOCK_HOPS // HOPS_PER_S
+        raise ConfigurationError(f"block length {block_s} s: use a multiple of 1/16 s from 0.0625 to {longest_s}")
     return hops
 
 

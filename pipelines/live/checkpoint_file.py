@@ -59,7 +59,7 @@ def pack(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def read(path: Path) -> Checkpoint:
     """Return what a file holds; one that cannot be read raises whatever its content brings up."""
-    with np.load(path) as file:
+    with path.open("rb") as opened, np.load(opened) as file:  # a broken archive is closed as well
         header = json.loads(file["header"].tobytes())
         if header["format"] not in (FORMAT, _WITHOUT_LIVE_TIMES):
             raise ValueError(f"format {header['format']}, not {FORMAT}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stream.align import merge_masked
 from stream.publish import SupereventRegistry
 from stream.records import Candidate, Masked, Stretch
 from stream.timebase import NS_PER_S, gps_ns_to_iso, ns_to_gps_s
@@ -42,15 +43,7 @@ class Report:
 
     def masked(self, masked: Sequence[Masked]) -> None:
         """Take stretches that were not heard, joining those that touch."""
-        for stretch in masked:
-            for k, known in enumerate(self.masked_stretches):
-                same = (known.detector, known.reason) == (stretch.detector, stretch.reason)
-                if same and known.end_ns == stretch.gps_ns:
-                    joined = Masked(known.detector, known.gps_ns, stretch.end_ns, known.reason)
-                    self.masked_stretches[k] = joined
-                    break
-            else:
-                self.masked_stretches.append(stretch)
+        self.masked_stretches = merge_masked([*self.masked_stretches, *masked])
 
     @property
     def x_realtime(self) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import tomli_w
 import torch
 
 from pipelines.train.loss import TARGET_DELAY_FRAMES
@@ -70,33 +71,24 @@ def check_parity(network: Detector, out: Path) -> float:
 
 def card(network: Detector, out: Path, parity: float, provenance: dict[str, dict[str, object]]) -> str:
     """Return the model's card as TOML."""
-    lines = [
-        f'name = "{out.name}"',
-        'version = "1"',
-        'task = "compact binary coalescence, black holes of 5 to 100 solar masses"',
-        f"input_rate_hz = {INPUT_RATE_HZ}",
-        f"frame_rate_hz = {FRAME_RATE_HZ}",
-        f"context_samples = {network.encoder.context_samples}",
-        f"embedding = {network.config.embedding}",
-        f"head_context_frames = {network.config.head_frames - 1}",
-        f"delay_frames = {TARGET_DELAY_FRAMES}",
-        f"torch_parity = {parity:.3g}",
-        "",
-        "[sha256]",
-        *(_digest(out / name) for name in ("encoder.onnx", "head.onnx")),
-    ]
-    for section, values in {"network": network.config.as_dict(), **provenance}.items():
-        lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
-    return "\n".join(lines) + "\n"
+    return tomli_w.dumps(
+        {
+            "name": out.name,
+            "version": "1",
+            "task": "compact binary coalescence, black holes of 5 to 100 solar masses",
+            "input_rate_hz": INPUT_RATE_HZ,
+            "frame_rate_hz": FRAME_RATE_HZ,
+            "context_samples": network.encoder.context_samples,
+            "embedding": network.config.embedding,
+            "head_context_frames": network.config.head_frames - 1,
+            "delay_frames": TARGET_DELAY_FRAMES,
+            "torch_parity": float(f"{parity:.3g}"),
+            "sha256": {name: _digest(out / name) for name in ("encoder.onnx", "head.onnx")},
+            "network": network.config.as_dict(),
+            **provenance,
+        }
+    )
 
 
 def _digest(path: Path) -> str:
-    return f'"{path.name}" = "{hashlib.sha256(path.read_bytes()).hexdigest()}"'
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,7 +14,7 @@ out of order before that is repaired; what comes after is counted, named ``late`
 * Nothing leaves until the first ``lateness_s`` of data is there, so that blocks out of order can move the start back.
 * Witnesses never wait for each other nor move the watermark. Strain waits for them, while they come, for at most
   one of their blocks: at blocks of 1/16 s one hop.
-* No detector is waited for longer than ``MAX_WAIT_HOPS`` (15.875 s), whatever the settings; with ``JUMP_HOPS`` and
+* No detector is waited for longer than ``MAX_WAIT_HOPS`` (19.875 s), whatever the settings; with ``JUMP_HOPS`` and
   ``MAX_BLOCK_HOPS`` this bounds all that is held by ``RING_HOPS`` (32 s).
 
 Push in rough order of data time across detectors: a caller that reads a backlog of one detector before another's
@@ -26,11 +26,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stream.align.jump import JUMP_HOPS, HeldBlock, JumpGuard
-from stream.align.lane import MAX_BLOCK_HOPS, Lane, block_is_sound, witness_block_is_sound
+from stream.align.jump import JUMP_HOPS, JumpGuard
+from stream.align.lane import Lane
 from stream.align.reasons import LATE, SKIPPED, VALID, masked_runs
-from stream.align.ring import NO_ARRIVAL, RING_HOPS
+from stream.align.ring import RING_HOPS
 from stream.align.stats import AlignStats
+from stream.blocks import MAX_BLOCK_HOPS, is_sound
 from stream.records import AlignedSpan, Masked, Segment, StrainBlock, WitnessBlock
 from stream.settings import AlignSettings, StrainSettings
 from stream.timebase import HOP_NS, HOPS_PER_S
@@ -77,26 +78,24 @@ class Aligner:
         self._late: list[Masked] = []
         self._skips = self._skipped_hops = self._unknown = 0
 
-    def push(self, block: StrainBlock | WitnessBlock, arrival_ns: int | None = None) -> list[AlignedSpan]:
+    def push(self, block: StrainBlock | WitnessBlock) -> list[AlignedSpan]:
         """Take one block; return what can leave now, oldest first.
 
         Parameters
         ----------
         block : StrainBlock or WitnessBlock
             As decoded. Never raises for what a block says: an unsound one is refused and counted.
-        arrival_ns : int, optional
-            When it arrived (GPS), for the latency ledger.
         """
-        return self._take(block, arrival_ns) + self._release()
+        return self._take(block) + self._release()
 
     def push_all(self, blocks: Sequence[StrainBlock | WitnessBlock]) -> list[AlignedSpan]:
         """Take blocks that came together, at most a few seconds of data; return what can leave now, oldest first."""
         spans = []
         for block in blocks:
-            spans += self._take(block, None)
+            spans += self._take(block)
         return spans + self._release()
 
-    def _take(self, block: StrainBlock | WitnessBlock, arrival_ns: int | None) -> list[AlignedSpan]:
+    def _take(self, block: StrainBlock | WitnessBlock) -> list[AlignedSpan]:
         """Put a block in its place; what leaves here already is what a jump of the timeline lets go."""
         lane = self._lanes.get(block.detector)
         if lane is None:
@@ -106,13 +105,13 @@ class Aligner:
             self._take_witness(lane, block)
             return []
         lane.counters.blocks += 1
-        if not block_is_sound(block):
+        if not is_sound(block):
             lane.counters.refused["malformed"] += 1
             return []
         if self._next is not None and block.gps_ns // HOP_NS > self._watermark + JUMP_HOPS:
-            return self._take_suspicious(block, arrival_ns)
+            return self._take_suspicious(block)
         self._send_away(self._guard.release())
-        self._accept(lane, block, arrival_ns)
+        self._accept(lane, block)
         return []
 
     def flush(self) -> list[AlignedSpan]:
@@ -136,28 +135,28 @@ class Aligner:
     def _take_witness(self, lane: Lane, block: WitnessBlock) -> None:
         if not self._use_witnesses or self._next is None:
             return
-        if not witness_block_is_sound(block) or block.end_ns // HOP_NS > self._next + RING_HOPS:
+        if not block.groups or not is_sound(block) or block.end_ns // HOP_NS > self._next + RING_HOPS:
             lane.counters.refused["malformed witness"] += 1
             return
         lane.write_witness(block, self._next)
 
-    def _take_suspicious(self, block: StrainBlock, arrival_ns: int | None) -> list[AlignedSpan]:
-        self._send_away(self._guard.hold(block, arrival_ns))
+    def _take_suspicious(self, block: StrainBlock) -> list[AlignedSpan]:
+        self._send_away(self._guard.hold(block))
         present = [name for name, lane in self._lanes.items() if self._present(lane) and lane.newest is not None]
         if not self._guard.believed(present, lambda name: self._wait(self._lanes[name])):
             return []
         held = self._guard.release()
-        spans = self._skip_to(held[0].block.gps_ns // HOP_NS)
-        for item in held:
-            self._accept(self._lanes[item.block.detector], item.block, item.arrival_ns)
+        spans = self._skip_to(held[0].gps_ns // HOP_NS)
+        for believed in held:
+            self._accept(self._lanes[believed.detector], believed)
             spans += self._release()
         return spans
 
-    def _send_away(self, refuted: list[HeldBlock]) -> None:
-        for item in refuted:
-            self._lanes[item.block.detector].counters.refused["clock jump"] += 1
+    def _send_away(self, refuted: list[StrainBlock]) -> None:
+        for block in refuted:
+            self._lanes[block.detector].counters.refused["clock jump"] += 1
 
-    def _accept(self, lane: Lane, block: StrainBlock, arrival_ns: int | None) -> None:
+    def _accept(self, lane: Lane, block: StrainBlock) -> None:
         """Put a sound, plausible block on the timeline."""
         start, end = block.gps_ns // HOP_NS, block.end_ns // HOP_NS
         if self._next is None:
@@ -169,7 +168,7 @@ class Aligner:
         self._data_hops += min(step, end - start)
         if lane.newest is None or end > lane.newest:
             lane.note_delay(self._watermark - end)
-        late_start, late_stop = lane.write(block, self._next, arrival_ns)
+        late_start, late_stop = lane.write(block, self._next)
         if late_stop > late_start:
             self._note_late(lane.detector, late_start, late_stop)
         if end >= self._watermark - self._wait(lane):
@@ -255,9 +254,7 @@ class Aligner:
         masked, self._late = self._late, []
         segments = []
         for lane in self._lanes.values():
-            samples, codes, arrival = lane.take(
-                start, stop, lane.empty_code(self._present(lane)), self._common_rate_hz()
-            )
+            samples, codes = lane.take(start, stop, lane.empty_code(self._present(lane)), self._common_rate_hz())
             segments.append(
                 Segment(
                     detector=lane.detector,
@@ -266,7 +263,6 @@ class Aligner:
                     samples=samples,
                     valid=codes == VALID,
                     witnesses=lane.take_witness(start, stop),
-                    arrival_ns=None if arrival == NO_ARRIVAL else arrival,
                 )
             )
             masked += masked_runs(lane.detector, start, codes)

@@ -15,7 +15,6 @@ used, not lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from stream.records import StrainBlock
 from stream.timebase import HOP_NS, HOPS_PER_S
@@ -25,34 +24,26 @@ MIN_AGREEING = 3
 _MAX_HELD = 1024  # blocks; reached only when nothing ever confirms or refutes them
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBlock:
-    """A suspicious block and when it arrived."""
-
-    block: StrainBlock
-    arrival_ns: int | None
-
-
 class JumpGuard:
     """Hold suspicious blocks until they are believed or sent away."""
 
     def __init__(self) -> None:
-        self._held: list[HeldBlock] = []
+        self._held: list[StrainBlock] = []
 
-    def hold(self, block: StrainBlock, arrival_ns: int | None) -> list[HeldBlock]:
+    def hold(self, block: StrainBlock) -> list[StrainBlock]:
         """Hold a block; returns those that it contradicts, which are sent away."""
-        refuted: list[HeldBlock] = []
+        refuted: list[StrainBlock] = []
         if self._held and not self._agrees(block):
             refuted, self._held = self._held, []
         elif len(self._held) >= _MAX_HELD:
             refuted = [self._held.pop(0)]
-        self._held.append(HeldBlock(block, arrival_ns))
+        self._held.append(block)
         return refuted
 
     def _agrees(self, block: StrainBlock) -> bool:
         reach_ns = JUMP_HOPS * HOP_NS
-        low = min(h.block.gps_ns for h in self._held) - reach_ns
-        return low <= block.gps_ns <= max(h.block.end_ns for h in self._held) + reach_ns
+        low = min(b.gps_ns for b in self._held) - reach_ns
+        return low <= block.gps_ns <= max(b.end_ns for b in self._held) + reach_ns
 
     def believed(self, present: Iterable[str], patience: Callable[[str], int]) -> bool:
         """Whether the held blocks show a jump of the stream.
@@ -66,11 +57,11 @@ class JumpGuard:
         """
         if len(self._held) < MIN_AGREEING:
             return False
-        jumped = {h.block.detector for h in self._held}
-        span_ns = max(h.block.end_ns for h in self._held) - min(h.block.gps_ns for h in self._held)
+        jumped = {b.detector for b in self._held}
+        span_ns = max(b.end_ns for b in self._held) - min(b.gps_ns for b in self._held)
         return all(span_ns > patience(name) * HOP_NS for name in present if name not in jumped)
 
-    def release(self) -> list[HeldBlock]:
+    def release(self) -> list[StrainBlock]:
         """Return what is held, in order of data time, and hold nothing."""
         held, self._held = self._held, []
-        return sorted(held, key=lambda h: h.block.gps_ns)
+        return sorted(held, key=lambda b: b.gps_ns)

@@ -19,50 +19,18 @@ from stream.align.reasons import (
     WRONG_RATE,
     Codes,
 )
-from stream.align.ring import NO_ARRIVAL, RING_HOPS, StrainRing, WitnessRing
+from stream.align.ring import RING_HOPS, StrainRing, WitnessRing
 from stream.align.stats import DetectorStats, LaneCounters
 from stream.records import StrainBlock, WitnessBlock, WitnessGroup
 from stream.timebase import HOP_NS, HOPS_PER_S
 from stream.types import FloatArray
 
-MAX_BLOCK_HOPS = 8 * HOPS_PER_S
-MAX_RATE_HZ = 65_536
 MAX_STRAIN = 1e12
 """Strain is far below one, counts sent by mistake below this; from 1e30 on whitening overflows, some of it for good."""
 RATE_SWITCH_HOPS = 8 * HOPS_PER_S
 """A detector that sends another rate for this long without a break is believed."""
 
 _RECENT_BLOCKS = 64
-
-
-def block_is_sound(block: StrainBlock) -> bool:
-    """Whether a block lies on the hop grid, holds whole hops, and has one quality word for each."""
-    n_hops = len(block.dq_mask)
-    rate_ok = 0 < block.sample_rate_hz <= MAX_RATE_HZ and block.sample_rate_hz % HOPS_PER_S == 0
-    return (
-        rate_ok
-        and block.gps_ns % HOP_NS == 0
-        and 0 < n_hops <= MAX_BLOCK_HOPS
-        and block.samples.ndim == 1
-        and len(block.samples) == n_hops * (block.sample_rate_hz // HOPS_PER_S)
-    )
-
-
-def witness_block_is_sound(block: WitnessBlock) -> bool:
-    """Whether a witness block lies on the hop grid and each group covers all of it."""
-    n_hops, rest = divmod(block.duration_ns, HOP_NS)
-    return (
-        not rest
-        and block.gps_ns % HOP_NS == 0
-        and 0 < n_hops <= MAX_BLOCK_HOPS
-        and len(block.groups) > 0
-        and all(
-            g.sample_rate_hz % HOPS_PER_S == 0
-            and 0 < g.sample_rate_hz <= MAX_RATE_HZ
-            and g.samples.shape == (len(g.channels), n_hops * g.sample_rate_hz // HOPS_PER_S)
-            for g in block.groups
-        )
-    )
 
 
 class Lane:
@@ -101,7 +69,7 @@ class Lane:
         self._delays.append(hops)
         self.usual_delay = sorted(self._delays)[len(self._delays) * 9 // 10 - (len(self._delays) % 10 == 0)]
 
-    def write(self, block: StrainBlock, next_hop: int, arrival_ns: int | None) -> tuple[int, int]:
+    def write(self, block: StrainBlock, next_hop: int) -> tuple[int, int]:
         """Take a sound block: what is not released yet into the ring.
 
         Returns
@@ -122,8 +90,7 @@ class Lane:
             # A block of another rate has no samples that fit; its codes say so and none are looked at.
             shape = (n_hops, self.ring.hop) if codes[0] != WRONG_RATE else (n_hops, 1)
             samples = block.samples.reshape(shape) if codes[0] != WRONG_RATE else np.zeros(shape)
-            arrival = NO_ARRIVAL if arrival_ns is None else arrival_ns
-            written = self.ring.write(start + fresh, samples[fresh:], codes[fresh:], arrival)
+            written = self.ring.write(start + fresh, samples[fresh:], codes[fresh:])
             older = self.newest is not None and start < self.newest
             self.counters.repaired += int(written.new > 0 and older)
             self.counters.duplicates += int(written.new == 0)
@@ -175,7 +142,7 @@ class Lane:
         held[held == VALID] = RATE_CHANGED
         self.ring = StrainRing(rate_hz)
         self.counters.rate_changes += 1
-        self.ring.write(next_hop, np.zeros((RING_HOPS, 1)), held, NO_ARRIVAL)
+        self.ring.write(next_hop, np.zeros((RING_HOPS, 1)), held)
 
     def _codes(self, block: StrainBlock) -> Codes:
         codes = np.full(len(block.dq_mask), VALID, dtype=np.uint8)
@@ -186,16 +153,16 @@ class Lane:
         codes[failed != 0] = (VETO + failed[failed != 0]).astype(np.uint8)
         return codes
 
-    def take(self, start: int, stop: int, empty_code: int, rate_hz: int) -> tuple[FloatArray, Codes, int]:
-        """Release hops: samples, codes and latest arrival; ``rate_hz`` stands in where none was ever heard."""
+    def take(self, start: int, stop: int, empty_code: int, rate_hz: int) -> tuple[FloatArray, Codes]:
+        """Release hops: samples and codes; ``rate_hz`` stands in where none was ever heard."""
         if self.ring is None:
             n_hops = stop - start
             samples = np.zeros(n_hops * (rate_hz // HOPS_PER_S))
-            return samples, np.full(n_hops, empty_code, dtype=np.uint8), NO_ARRIVAL
-        samples, codes, arrival = self.ring.take(start, stop)
+            return samples, np.full(n_hops, empty_code, dtype=np.uint8)
+        samples, codes = self.ring.take(start, stop)
         self._had_data[np.arange(start, stop) % RING_HOPS] = codes != EMPTY
         codes[codes == EMPTY] = empty_code
-        return samples, codes, arrival
+        return samples, codes
 
     def empty_code(self, present: bool) -> int:
         """Why a hop of which nothing came is not valid."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.align.reasons import EMPTY, VALID, Codes
 from stream.records import WitnessBlock, WitnessGroup
@@ -19,8 +18,6 @@ from stream.types import AnyFloatArray, Float32Array, FloatArray
 
 RING_HOPS = 32 * HOPS_PER_S
 """Hops that a ring holds (32 s): at 16384 Hz 4 MiB a detector."""
-
-NO_ARRIVAL = -1
 
 
 def _pieces(start: int, stop: int) -> Iterator[tuple[slice, slice]]:
@@ -70,10 +67,9 @@ class StrainRing:
         self.rate_hz = rate_hz
         self.hop = samples_per_hop(rate_hz)
         self._samples: FloatArray = np.zeros((RING_HOPS, self.hop))
-        self._arrival: NDArray[np.int64] = np.full(RING_HOPS, NO_ARRIVAL, dtype=np.int64)
         self._slots = _Slots()
 
-    def write(self, start: int, samples: AnyFloatArray, codes: Codes, arrival_ns: int) -> Written:
+    def write(self, start: int, samples: AnyFloatArray, codes: Codes) -> Written:
         """Store hops; the first good copy of a hop wins, and a good one replaces a bad one.
 
         Parameters
@@ -84,8 +80,6 @@ class StrainRing:
             Strain, not looked at where ``codes`` is not ``VALID``.
         codes : array of uint8, shape (n_hops,)
             What is known of each hop.
-        arrival_ns : int
-            When it arrived, or ``NO_ARRIVAL``.
         """
         new = different = 0
         for slots, places in _pieces(start, start + len(codes)):
@@ -100,24 +94,20 @@ class StrainRing:
                 self._samples[slots] = samples[places]
             else:
                 self._samples[slots][good] = samples[places][good]
-            self._arrival[slots][take] = arrival_ns
             old[take] = fresh[take]
             new += int(np.count_nonzero(take))
         return Written(new, len(codes) - new, different)
 
-    def take(self, start: int, stop: int) -> tuple[FloatArray, Codes, int]:
-        """Return and forget hops [start, stop): samples, shape (n,); codes, shape (n_hops,); latest arrival."""
+    def take(self, start: int, stop: int) -> tuple[FloatArray, Codes]:
+        """Return and forget hops [start, stop): samples, shape (n,); codes, shape (n_hops,)."""
         samples = np.empty((stop - start, self.hop))
         codes = np.empty(stop - start, dtype=np.uint8)
-        arrival = NO_ARRIVAL
         for slots, places in _pieces(start, stop):
             samples[places] = self._samples[slots]
             codes[places] = self._slots.codes[slots]
-            arrival = max(arrival, int(self._arrival[slots].max()))
             self._samples[slots] = 0.0
             self._slots.codes[slots] = EMPTY
-            self._arrival[slots] = NO_ARRIVAL
-        return samples.reshape(-1), codes, arrival
+        return samples.reshape(-1), codes
 
     def first_empty(self, start: int, stop: int) -> int:
         """Return the first hop in [start, stop) of which nothing came, or ``stop``."""

@@ -1,7 +1,7 @@
 """Bytes to records and back: Avro, GWF frames, Arrow batches, and archive files.
 
 :func:`strain_codec` gives the decoder that the configuration names; all of them return blocks that obey the same rules
-(:mod:`stream.codec.rules`) and raise only :class:`~stream.errors.DataError` on bytes that they cannot use.
+(:mod:`stream.blocks`) and raise only :class:`~stream.errors.DataError` on bytes that they cannot use.
 """
 
 from __future__ import annotations

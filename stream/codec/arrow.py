@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from stream.blocks import MAX_RATE_HZ, check_rate, check_strain_block, split
 from stream.codec.arrow_messages import check_messages
 from stream.codec.limits import MAX_BLOCKS, check_size
 from stream.codec.quality import quality_of_state, words_per_hop
-from stream.codec.rules import MAX_RATE_HZ, check_rate, check_strain_block, split
 from stream.errors import CodecError, SchemaError
 from stream.records import DataQuality, StrainBlock
 from stream.timebase import HOPS_PER_S, samples_per_hop

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from stream.blocks import check_rate, check_strain_block, check_witness_block, witness_shape
 from stream.codec import single_object
-from stream.codec.rules import check_rate, check_strain_block, check_witness_block, witness_shape
 from stream.errors import CodecError, SchemaError
 from stream.records import DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
 from stream.types import AnyFloatArray

@@ -16,8 +16,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from stream.blocks import MAX_BLOCK_HOPS, check_rate
 from stream.codec.quality import words_per_hop
-from stream.codec.rules import MAX_BLOCK_HOPS, check_rate
 from stream.errors import SchemaError, StrainFileError
 from stream.records import DataQuality, StrainBlock
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, samples_per_hop

@@ -23,9 +23,9 @@ import lalframe
 import lalframe.frread
 import numpy as np
 
+from stream.blocks import MAX_BLOCK_HOPS, check_strain_block
 from stream.codec.files import StrainFile, blocks, detector_in_name, make_strain_file
 from stream.codec.quality import quality_of_state
-from stream.codec.rules import MAX_BLOCK_HOPS, check_strain_block
 from stream.errors import CodecError, StrainFileError
 from stream.records import StrainBlock
 from stream.timebase import HOPS_PER_S, NS_PER_S

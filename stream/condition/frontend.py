@@ -64,11 +64,6 @@ class FrontEnd:
         """The filters as second-order sections."""
         return self._sos
 
-    @property
-    def clean_hops(self) -> int:
-        """Hops of unbroken valid input so far."""
-        return self._clean_hops
-
     def step(self, samples: FloatArray, valid: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Filter whole hops.
 

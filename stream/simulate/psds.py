@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import lal
 import lalsimulation
@@ -59,17 +58,6 @@ def psd(name: str) -> Psd:
     values = np.array(series.data.data)
     good = (frequency >= _WALL_HZ) & np.isfinite(values) & (values > 0)
     return Psd(frequency[good], values[good])
-
-
-def read_psd(path: Path) -> Psd:
-    """Read an amplitude spectrum from a text file of two columns (frequency in Hz, ASD)."""
-    try:
-        table = np.loadtxt(path)
-        frequency, asd = table[:, 0], table[:, 1]
-    except (OSError, ValueError, IndexError) as error:
-        raise ConfigurationError(f"{path} is not a text file of frequency and ASD: {error}") from error
-    good = (frequency >= _WALL_HZ) & (asd > 0)
-    return Psd(frequency[good], asd[good] ** 2)
 
 
 def random_psd(rng: np.random.Generator, base: Psd) -> Psd:

@@ -70,15 +70,6 @@ class DetectorSignal:
     arrival_ns: int
 
 
-def start_frequency_hz(chirp_mass_msun: float, seconds: float) -> float:
-    """Return the gravitational-wave frequency ``seconds`` before merger, to leading order.
-
-    Maggiore, Gravitational Waves vol. 1, eq. 4.20: f = (5 / (256 tau))^(3/8) (G Mc / c^3)^(-5/8) / pi.
-    """
-    mc_s = chirp_mass_msun * lal.MTSUN_SI
-    return float((5.0 / (256.0 * seconds)) ** 0.375 * mc_s**-0.625 / np.pi)
-
-
 def polarizations(parameters: BinaryParameters, sample_rate_hz: int, low_frequency_hz: float = 20.0) -> Polarizations:
     """Return the polarisations, tapered at their start at ``low_frequency_hz``."""
     p = parameters

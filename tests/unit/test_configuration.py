@@ -87,6 +87,15 @@ def test_printed_settings_load_back_equal(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 
+@pytest.mark.parametrize("name", ["a\x7fb", "bell \U0001f514", 'quoted "twice"', "back\\slash", "two\nlines"])
+def test_a_printed_text_of_any_characters_loads_back_equal(name: str, tmp_path: Path) -> None:
+    """JSON's way to write a string is not always TOML's: DEL, and what lies beyond 16 bits."""
+    settings = load_settings(None, {"kafka": {"group_id": name}, "strain": {"channels": {"H1": name}}})
+    file = tmp_path / "printed.toml"
+    file.write_text(render_settings(settings))
+    assert load_settings(file) == settings
+
+
 def test_every_key_is_described_and_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(None, {"kafka": {"sasl_password": "hush-hush"}})
     printed = render_settings(settings)

@@ -37,7 +37,7 @@ def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Pat
             FolderLock(tmp_path, "daemon.state_dir")
     finally:
         other.send_signal(signal.SIGKILL)
-        other.wait()
+        other.communicate()
     with FolderLock(tmp_path, "daemon.state_dir") as lock:
         assert lock.held
         assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"

@@ -1,4 +1,4 @@
-"""What every decoded or encoded block must obey, whatever bytes it came in.
+"""What every block must obey, whatever bytes it came in: decoders and encoders refuse others, the aligner counts them.
 
 A block starts on the hop grid, holds whole hops, 1/16 s to 4 s of them, at a rate that puts whole samples on the grid.
 NaN is allowed in samples: it says that the site had none, and the aligner marks those hops invalid.
@@ -36,6 +36,8 @@ def check_strain_block(block: StrainBlock) -> None:
         raise SchemaError(f"{what} has a channel name of {len(block.channel)} letters: at most {MAX_CHANNEL_NAME}")
     check_rate(block.sample_rate_hz, what)
     per_hop = samples_per_hop(block.sample_rate_hz)
+    if block.samples.ndim != 1:
+        raise SchemaError(f"{what} has samples of shape {block.samples.shape}: send one row")
     hops, rest = divmod(len(block.samples), per_hop)
     if rest:
         raise SchemaError(f"{what} has {len(block.samples)} samples, not a multiple of {per_hop}: send whole hops")
@@ -68,6 +70,18 @@ def check_witness_block(block: WitnessBlock) -> None:
         expected = witness_shape(group.sample_rate_hz, len(group.channels), block.duration_ns)
         if group.samples.shape != expected:
             raise SchemaError(f"{what} has a {group.samples.shape} table at {group.sample_rate_hz} Hz: send {expected}")
+
+
+def is_sound(block: StrainBlock | WitnessBlock) -> bool:
+    """Whether a block obeys the rules: for who counts what does not, and goes on."""
+    try:
+        if isinstance(block, StrainBlock):
+            check_strain_block(block)
+        else:
+            check_witness_block(block)
+    except SchemaError:
+        return False
+    return True
 
 
 def witness_shape(rate_hz: int, n_channels: int, duration_ns: int) -> tuple[int, int]:
