@@ -16,7 +16,6 @@ from stream.settings import check_detectors
 
 
 def simulate(
-    to: Annotated[Literal["kafka"], typer.Option(help="Where to send.")] = "kafka",
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 7,
     inject: Annotated[str | None, typer.Option(help="Inject signals: bbh.")] = None,
     every: Annotated[float, number("Seconds between injections.", 2, 1e6)] = 30.0,
@@ -35,7 +34,7 @@ def simulate(
 
     Examples
     --------
-      tocsin simulate --seed 7 --inject bbh --to kafka
+      tocsin simulate --seed 7 --inject bbh
 
       tocsin simulate -d H1 -d L1 -d V1 --every 10 --inject bbh --gap L1:30:5
     """
@@ -55,7 +54,6 @@ def simulate(
 def replay(
     files: Files,
     direct: Annotated[bool, typer.Option("--direct", help="Search here and now, without a broker.")] = False,
-    to: Annotated[Literal["kafka"], typer.Option(help="Where to send when not --direct.")] = "kafka",
     speed: Annotated[float, number("Times real time, onto Kafka.", 1e-3, 1e6)] = 1.0,
     rebase_time: Annotated[Literal["no", "now"], typer.Option(help="Move the data to the present.")] = "no",
     block: Annotated[
@@ -73,7 +71,7 @@ def replay(
     --------
       tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --direct --alerts out.avro --report out.json
 
-      tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --speed 1 --rebase-time now --to kafka
+      tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --speed 1 --rebase-time now
     """
     from pipelines.cli.waiting import leaving
     from pipelines.feeds.replay import replay_to_kafka

@@ -83,7 +83,7 @@ def bench_throughput(
       tocsin bench throughput --json
     """
     from pipelines.progress import progress
-    from pipelines.show.bench import throughput
+    from pipelines.show.throughput import throughput
 
     configure_logging("warning", "json")
     with progress("cases", "") as shown:

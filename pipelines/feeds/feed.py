@@ -1,6 +1,6 @@
 """Feed blocks to Kafka as detectors do: each one when its last sample has been taken.
 
-``simulate --to kafka``, ``replay --to kafka``, ``demo`` and ``bench`` send through here.
+``simulate``, ``replay``, ``demo`` and ``bench`` send through here.
 
 A detector does not stop because a broker did. Blocks wait in the client's queue for as long as it takes and arrive
 late, in their order, each with the time at which it was sent; with the queue full (five minutes of two detectors) the

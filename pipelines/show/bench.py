@@ -1,15 +1,12 @@
-"""``tocsin bench``: the latency and the speed of this pipeline, on this machine, printed by a command.
+"""``tocsin bench latency``: the latency of this pipeline, on this machine, printed by a command.
 
-Latency: the daemon as it runs in production, a simulator in a process of its own that sends H1 and L1 with witnesses in
-real time, an injection every few seconds, and the time from each merger to Kafka's acknowledgement of its alert.
-Throughput: archived data straight through the search.
+The daemon as it runs in production, a simulator in a process of its own that sends H1 and L1 with witnesses in real
+time, an injection every few seconds, and the time from each merger to Kafka's acknowledgement of its alert.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import platform
 import tempfile
 import threading
 import time
@@ -18,22 +15,18 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from pipelines.feeds.feed import feed
 from pipelines.feeds.simulate import draw_injection
 from pipelines.live.daemon import Hooks, run
 from pipelines.live.observe import Observer
 from pipelines.live.publisher import Published
-from pipelines.offline.report import Report
 from pipelines.progress import Progress
-from pipelines.search import compose, one_by_one, search
-from pipelines.show.demo import BILINEAR, SAME_EVENT_NS, create_topics, local_settings
-from stream.configuration import load_settings
+from pipelines.show.local import FOUND_WITHIN_NS, create_topics, local_settings
+from pipelines.show.machine import machine
 from stream.errors import TransportError
-from stream.infer import open_model
 from stream.kafka.embedded import EmbeddedBroker
-from stream.records import Block, Candidate
+from stream.records import Candidate
 from stream.settings import Settings
 from stream.simulate.detector import DEFAULT_SPECTRA, Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.glitches import optimal_snr
@@ -47,19 +40,6 @@ _TAIL_S = 3
 _NETWORK_SNR = (20.0, 40.0)
 _DETECTOR_SNR = 10.0
 _RATE_HZ = 4096
-
-
-def machine() -> dict[str, object]:
-    """Return what the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cpu": model, "cores": cores, "python": platform.python_version(), "onnxruntime": onnxruntime.__version__,
-    }  # fmt: skip
 
 
 def percentiles(values: FloatArray) -> dict[str, float | int]:
@@ -209,7 +189,7 @@ def _figures(mergers_ns: list[int], ledger: _Ledger) -> dict[str, object]:
     found = {c.gps_ns: (c, at_ns) for c, at_ns in ledger.found}
     for alert in ledger.published:
         merger_ns = min(mergers_ns, key=lambda m: abs(m - alert.candidate_ns))
-        if abs(merger_ns - alert.candidate_ns) > SAME_EVENT_NS or merger_ns in matched:
+        if abs(merger_ns - alert.candidate_ns) > FOUND_WITHIN_NS or merger_ns in matched:
             continue
         matched.add(merger_ns)
         delays.append((alert.acknowledged_ns - merger_ns) / NS_PER_S)
@@ -240,50 +220,3 @@ def _steps_ms(candidate: Candidate, merger_ns: int, found_ns: int, acknowledged_
         "travel_and_compute": (found_ns - block_end_ns) / 1e6,
         "publish": (acknowledged_ns - found_ns) / 1e6,
     }
-
-
-def throughput(
-    duration_s: int = 128, detectors: tuple[int, ...] = (1, 2, 3), strides_s: tuple[float, ...] = (1 / 16, 1 / 4, 1.0),
-    progress: Progress | None = None, **infer: object,
-) -> dict[str, object]:  # fmt: skip
-    """Measure seconds of data per second of work, straight through the search, by detectors and stride.
-
-    The stride is how much data is taken through the stages at once. The headline figure is two detectors without
-    witnesses at the longest stride, as archived strain is replayed.
-    """
-    names = ("H1", "L1", "V1", "K1")
-    grid = []
-    cases = [(n, s, False) for n in detectors for s in strides_s] + [(2, s, True) for s in strides_s]
-    for done, (count, stride_s, witnesses) in enumerate(cases):
-        if progress is not None:
-            progress(done, len(cases))
-        settings = load_settings(
-            None,
-            {
-                "strain": {"detectors": names[:count], "witnesses": witnesses},
-                "denoise": {"bilinear": BILINEAR},
-                "infer": infer,
-            },
-        )
-        network = SyntheticNetwork(NetworkConfig(detectors=names[:count], seed=3, witnesses=witnesses))
-        start_ns = 1_400_000_000 * NS_PER_S
-        hops = round(stride_s * HOPS_PER_S)
-        blocks = list(network.blocks(start_ns, start_ns + duration_s * NS_PER_S, hops))
-        wall_s = _timed(settings, blocks)
-        grid.append({
-            "detectors": count, "stride_s": stride_s, "witnesses": witnesses,
-            "x_realtime": round(duration_s / wall_s, 1),
-        })  # fmt: skip
-    headline = next(g for g in grid if (g["detectors"], g["stride_s"], g["witnesses"]) == (2, max(strides_s), False))
-    return headline | {
-        "duration_s": duration_s, "grid": grid, "model": open_model(Settings().infer.model).label,
-        "machine": machine(),
-    }  # fmt: skip
-
-
-def _timed(settings: Settings, blocks: list[Block]) -> float:
-    stages = compose(settings)
-    report = Report(detectors=settings.strain.detectors)
-    started = time.perf_counter()
-    search(one_by_one(blocks), stages, report)
-    return time.perf_counter() - started

@@ -19,15 +19,13 @@ from pipelines.feeds.feed import feed
 from pipelines.live.daemon import Hooks, run
 from pipelines.live.publisher import Published
 from pipelines.progress import Progress
+from pipelines.show.local import FOUND_WITHIN_NS, create_topics, local_settings
 from pipelines.show.picture import Recorder, draw
 from pipelines.subscribe import ReceivedAlert, receive
-from stream.configuration import load_settings
 from stream.errors import TocsinError
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.reading import read_all
-from stream.kafka.topics import required_topics
 from stream.records import Block, Candidate
-from stream.settings import Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters
 from stream.timebase import NS_PER_S, SystemClock
@@ -36,10 +34,6 @@ log = structlog.get_logger()
 
 GLITCH_S, MERGER_S, END_S = 14.0, 20.3, 24.0
 """Seconds from the first sample: the PSD is usable after 8, the glitch and the merger come when the search hears."""
-
-SAME_EVENT_NS = NS_PER_S // 10
-BILINEAR = (("*:PEM-MAINS*", "*:ASC-*"),)
-"""The simulated witnesses' products that couple: mains with angular motion."""
 
 
 @dataclass(slots=True)
@@ -55,7 +49,7 @@ class DemoResult:
     @property
     def false_alarms(self) -> int:
         """Alerts that are not the merger's one."""
-        true: int = sum(abs(a.extra["gps_ns"] - self.merger_ns) <= SAME_EVENT_NS for a in self.alerts)
+        true: int = sum(abs(a.extra["gps_ns"] - self.merger_ns) <= FOUND_WITHIN_NS for a in self.alerts)
         return len(self.alerts) - min(true, 1)
 
     @property
@@ -73,27 +67,6 @@ class DemoResult:
             "injected": {"gps_ns": self.merger_ns, "network_snr": round(self.network_snr, 2)},
             "files": self.files,
         }
-
-
-def local_settings(bootstrap_servers: str, state: Path, **strain: object) -> Settings:
-    """Return settings for a daemon beside an embedded broker: no transactions, state in a folder of its own."""
-    return load_settings(
-        None,
-        {
-            # The embedded broker makes whoever joins a group again wait for a session.
-            "kafka": {"bootstrap_servers": bootstrap_servers, "session_timeout_s": 3.0},
-            "strain": {"witnesses": True} | strain,
-            "denoise": {"bilinear": BILINEAR},
-            "publish": {"transactions": False, "outbox": state / "outbox"},
-            "daemon": {"state_dir": state, "http_port": 0},
-        },
-    )
-
-
-def create_topics(broker: EmbeddedBroker, settings: Settings) -> None:
-    """Make the topics of a configuration on the embedded broker."""
-    for topic in required_topics(settings):
-        broker.create_topic(topic.name, topic.partitions)
 
 
 class Background:
@@ -194,7 +167,7 @@ def _reporting(source: Iterator[Block], start_ns: int, progress: Progress | None
 
 
 def _latency_s(published: list[Published], merger_ns: int) -> float | None:
-    near = [p for p in published if abs(p.candidate_ns - merger_ns) <= SAME_EVENT_NS]
+    near = [p for p in published if abs(p.candidate_ns - merger_ns) <= FOUND_WITHIN_NS]
     return round((near[0].acknowledged_ns - merger_ns) / NS_PER_S, 4) if near else None
 
 

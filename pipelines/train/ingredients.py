@@ -28,7 +28,7 @@ from pipelines.train.sampler import (
     Realisation,
 )  # fmt: skip
 from stream.condition import Conditioner
-from stream.condition.frontend import STRAIN_SCALE, FrontEnd
+from stream.condition.frontend import FrontEnd
 from stream.records import Segment
 from stream.settings import ConditionSettings
 from stream.simulate.glitches import draw_glitch
@@ -37,6 +37,7 @@ from stream.simulate.psds import Psd, psd, random_psd
 from stream.simulate.waveforms import BinaryParameters, draw_binary, polarizations, project
 from stream.timebase import HOPS_PER_S, NS_PER_S
 from stream.types import ComplexArray, Float32Array, FloatArray
+from stream.units import STRAIN_SCALE
 
 log = structlog.get_logger()
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from stream.blocks import MAX_RATE_HZ, check_rate, check_strain_block, split
 from stream.codec.arrow_messages import check_messages
+from stream.codec.channels import choose
 from stream.codec.limits import MAX_BLOCKS, check_size
 from stream.codec.quality import quality_of_state, words_per_hop
 from stream.errors import CodecError, SchemaError
@@ -138,10 +139,10 @@ def _blocks_of(batch: Any, detector: str, wanted: ArrowChannels) -> Iterator[Str
     if batch.num_rows > MAX_BLOCKS:
         raise CodecError(f"Arrow batch of {batch.num_rows} rows: at most {MAX_BLOCKS} are read")
     names = [name for name in batch.schema.names if name != _TIME]
-    strain = _choose(names, wanted.strain, "STRAIN", detector)
+    strain = choose(names, wanted.strain, "STRAIN", detector, failure=CodecError)
     if strain is None or batch.schema.get_field_index(_TIME) < 0:
         raise CodecError(f"no column {_TIME} or none for {detector} that ends in STRAIN: there are {names}; name one")
-    state = _choose(names, wanted.state, _MASK_SUFFIX, detector)
+    state = choose(names, wanted.state, _MASK_SUFFIX, detector, failure=CodecError)
     times = batch.column(_TIME).to_pylist()
     for row, gps_ns in enumerate(times):
         cell = batch.column(strain)[row]
@@ -204,14 +205,3 @@ def _words(batch: Any, state: str | None, row: int, hops: int) -> UIntArray:
     if found is None:
         raise CodecError(f"column {state} has {len(words)} words at {float(rate)} Hz: they do not cover {hops} hops")
     return found
-
-
-def _choose(names: list[str], wanted: str | None, ending: str, detector: str) -> str | None:
-    if wanted is not None:
-        if wanted not in names:
-            raise CodecError(f"no column {wanted}: there are {names}; set strain.channels.{detector}")
-        return wanted
-    found = [name for name in names if name.startswith(detector) and name.endswith(ending)]
-    if len(found) > 1:
-        raise CodecError(f"several columns of {detector} end in {ending}: name one of {found}")
-    return found[0] if found else None

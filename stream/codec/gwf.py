@@ -24,6 +24,7 @@ import lalframe.frread
 import numpy as np
 
 from stream.blocks import MAX_BLOCK_HOPS, check_strain_block
+from stream.codec.channels import choose
 from stream.codec.files import StrainFile, blocks, detector_in_name, make_strain_file
 from stream.codec.quality import quality_of_state
 from stream.errors import CodecError, StrainFileError
@@ -149,11 +150,13 @@ def _read_checked(path: Path, label: Path, channels: GwfChannels, detector: str)
     file = lalframe.FrameUFrFileOpen(str(path), "r")  # its table of contents lives no longer than it
     toc = lalframe.FrameUFrTOCRead(file)
     names = _channel_names(toc)
-    strain_name = _choose(names, channels.strain, "STRAIN", detector, label)
+    strain_name = choose(names, channels.strain, "STRAIN", detector, failure=StrainFileError, where=f"{label.name}: ")
     if strain_name is None:
         of = f" of {detector}" if detector else ""
         raise StrainFileError(f"{label.name}: no channel{of} ends in STRAIN; name one of {', '.join(names)}")
-    state_name = _choose(names, channels.state, "DQMASK", detector or strain_name[:2], label)
+    state_name = choose(
+        names, channels.state, "DQMASK", detector or strain_name[:2], failure=StrainFileError, where=f"{label.name}: "
+    )
     start_s, duration_s = _span(toc, label)
     stream = lalframe.FrStreamOpen("", str(path))
     strain = _series(stream, strain_name, start_s, duration_s)
@@ -203,17 +206,6 @@ def _channel_names(toc: Any) -> list[str]:
         for kind in kinds
         for index in range(getattr(lalframe, f"FrameUFrTOCQuery{kind}N")(toc))
     ]
-
-
-def _choose(names: list[str], wanted: str | None, ending: str, detector: str, label: Path) -> str | None:
-    if wanted is not None:
-        if wanted not in names:
-            raise StrainFileError(f"{label.name}: no channel {wanted}; there are {', '.join(names)}")
-        return wanted
-    found = [name for name in names if name.endswith(ending) and name.startswith(detector)]
-    if len(found) > 1:
-        raise StrainFileError(f"{label.name}: several channels end in {ending}; name one of {', '.join(found)}")
-    return found[0] if found else None
 
 
 @contextmanager

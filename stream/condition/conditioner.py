@@ -28,6 +28,7 @@ from stream.records import Segment, WhitenedSegment
 from stream.settings import ConditionSettings
 from stream.timebase import HOP_NS, HOPS_PER_S, samples_per_hop
 from stream.types import BoolArray, Float32Array, FloatArray
+from stream.units import STRAIN_SCALE
 
 BLIND_HOPS = 16
 LATENCY_S = 0.02
@@ -89,7 +90,7 @@ class Conditioner:
 
     def psd(self) -> FloatArray:
         """Return the present PSD of strain, per hertz, 1 Hz apart; the front end's response is included."""
-        return self._psd.estimate() / 1e42
+        return self._psd.estimate() / STRAIN_SCALE**2
 
     @property
     def taps(self) -> FloatArray:

@@ -18,11 +18,10 @@ from stream import filters
 from stream.errors import ConfigurationError
 from stream.timebase import HOPS_PER_S, samples_per_hop
 from stream.types import BoolArray, FloatArray
+from stream.units import STRAIN_SCALE
 
 SETTLE_HOPS = 8
 TAPER_HOPS = 4
-# Strain is of order 1e-21: scaled, it is far from the denormals that make IIR filters slow.
-STRAIN_SCALE = 1e21
 
 
 class FrontEnd:

@@ -13,10 +13,10 @@ from stream.records import Segment, WitnessGroup
 from stream.settings import DenoiseSettings
 from stream.timebase import HOP_NS, HOPS_PER_S
 from stream.types import FloatArray
+from stream.units import STRAIN_SCALE
 
-__all__ = ["ACTIVE", "MISSING", "NOTHING", "NOT_PROVEN", "SETTLING", "STRAIN_SCALE", "WORSE", "Engine"]
+__all__ = ["ACTIVE", "MISSING", "NOTHING", "NOT_PROVEN", "SETTLING", "WORSE", "Engine"]
 
-STRAIN_SCALE = 1e21
 FADE_HOPS = 4
 
 SETTLING = "settling"

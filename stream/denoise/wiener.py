@@ -31,12 +31,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import structlog
 
-from stream.denoise.engine import ACTIVE, MISSING, STRAIN_SCALE, Engine
+from stream.denoise.engine import ACTIVE, MISSING, Engine
 from stream.denoise.kept import EngineState
 from stream.denoise.regressors import layout_of
 from stream.records import Segment
 from stream.settings import DenoiseSettings
 from stream.timebase import NS_PER_S
+from stream.units import STRAIN_SCALE
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ import lal
 import lalsimulation
 import numpy as np
 
-from stream.condition.frontend import STRAIN_SCALE
 from stream.types import Complex64Array, ComplexArray, FloatArray
+from stream.units import STRAIN_SCALE
 
 RATE_HZ = 2048
 DURATION_S = 16

@@ -1,0 +1,38 @@
+"""What demo and benchmarks share: a daemon beside an embedded broker, and when an injected merger counts as found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stream.configuration import load_settings
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.topics import required_topics
+from stream.settings import Settings
+from stream.timebase import NS_PER_S
+
+FOUND_WITHIN_NS = NS_PER_S // 10
+"""An alert within this of an injected merger is that merger's."""
+
+BILINEAR = (("*:PEM-MAINS*", "*:ASC-*"),)
+"""The simulated witnesses' products that couple: mains with angular motion."""
+
+
+def local_settings(bootstrap_servers: str, state: Path, **strain: object) -> Settings:
+    """Return settings for a daemon beside an embedded broker: no transactions, state in a folder of its own."""
+    return load_settings(
+        None,
+        {
+            # The embedded broker makes whoever joins a group again wait for a session.
+            "kafka": {"bootstrap_servers": bootstrap_servers, "session_timeout_s": 3.0},
+            "strain": {"witnesses": True} | strain,
+            "denoise": {"bilinear": BILINEAR},
+            "publish": {"transactions": False, "outbox": state / "outbox"},
+            "daemon": {"state_dir": state, "http_port": 0},
+        },
+    )
+
+
+def create_topics(broker: EmbeddedBroker, settings: Settings) -> None:
+    """Make the topics of a configuration on the embedded broker."""
+    for topic in required_topics(settings):
+        broker.create_topic(topic.name, topic.partitions)
