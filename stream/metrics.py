@@ -11,7 +11,9 @@ STAGE_SECONDS = Histogram(
     "tocsin_stage_seconds", "Work of one stage on one span of data.", ("stage",), buckets=_COMPUTE_S
 )
 MERGER_TO_ALERT = Histogram(
-    "tocsin_merger_to_alert_seconds", "From the merger to the alert's acknowledgement by Kafka.", buckets=_ALERT_S
+    "tocsin_merger_to_alert_seconds",
+    "From the merger to the acknowledgement of its event's first alert by Kafka.",
+    buckets=_ALERT_S,
 )
 BLOCKS = Counter(
     "tocsin_blocks_total",
@@ -23,7 +25,7 @@ MASKED_SECONDS = Counter(
 )
 SKIPPED_SECONDS = Counter("tocsin_skipped_seconds_total", "Data skipped because the search had fallen behind.")
 CANDIDATES = Counter("tocsin_candidates_total", "Candidates below the FAR threshold.")
-ALERTS = Counter("tocsin_alerts_total", "Alerts acknowledged by Kafka.")
+ALERTS = Counter("tocsin_alerts_total", "Alerts acknowledged by Kafka, by alert type.", ("alert_type",))
 ALERTS_WAITING = Gauge("tocsin_alerts_waiting", "Alerts that Kafka does not have yet.")
 BROKER_ERRORS = Counter("tocsin_broker_errors_total", "Errors of the connection to the brokers.")
 MESSAGES_REFUSED = Counter(

@@ -51,7 +51,7 @@ class Hooks:
     """Who else wants to know: the demo, the benchmark, tests.
 
     ``started`` is told once, with the observer and the HTTP port; ``candidate`` in the search's thread; ``published``
-    in the publisher's; ``tap`` sees each span.
+    in the publisher's, of each revision; ``tap`` sees each span.
     """
 
     started: Callable[[Observer, int], None] | None = None
@@ -71,7 +71,7 @@ class AlertSink:
     masked_until_ns: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def candidate(self, candidate: Candidate) -> None:
-        """Hand a candidate to the publisher's queue."""
+        """Hand a candidate to the publisher: what follows from it is on disk when this returns."""
         self.publisher.publish(candidate)
         metrics.CANDIDATES.inc()
         if self.told is not None:
@@ -233,8 +233,9 @@ def run(
 
 def _counted(on_published: Callable[[Published], None] | None) -> Callable[[Published], None]:
     def published(alert: Published) -> None:
-        metrics.ALERTS.inc()
-        metrics.MERGER_TO_ALERT.observe((alert.acknowledged_ns - alert.candidate_ns) / NS_PER_S)
+        metrics.ALERTS.labels(alert.alert_type).inc()
+        if alert.number == 0:  # an event is heard of once; what follows has waited for something else
+            metrics.MERGER_TO_ALERT.observe((alert.acknowledged_ns - alert.candidate_ns) / NS_PER_S)
         if on_published is not None:
             on_published(alert)
 

@@ -1,65 +1,65 @@
-"""The publisher: candidates in, each alert on Kafka exactly once.
+"""The publisher: findings in, each alert on Kafka exactly once.
 
-1. The caller gives a candidate its superevent id and writes its alert to the outbox, before anything else happens.
+1. The finder's own thread takes a finding through the events' loop (``../events.py``) and writes the alerts that follow
+   to the outbox, before anything else happens.
 2. A thread drains the outbox in order: one Kafka transaction appends the Avro and the JSON form of an alert.
 3. The outbox forgets it.
 
-The caller never waits for a broker, only a few ms for the disk; however long a send takes, what is found meanwhile is
-on disk at once.
+Who finds never waits for a broker, only a few ms for the disk; however long a send takes, what is found meanwhile is on
+disk at once.
 
 The alert topic is the truth. When the drain starts, and after any failure whose outcome is not known (a broker that
-vanished in mid-commit), it makes a new transactional producer, which ends whatever the old one had left open, reads the
-topic, and sends only what is not there. A crash at any step therefore neither loses nor doubles an alert.
+vanished in mid-commit), it makes a new transactional producer, which ends whatever the old one had left open, reads
+what has come to the topic, and sends only what is not there. A crash at any step therefore neither loses nor doubles an
+alert.
 
-Until the truth has been read for the first time candidates have no id and are held in memory. :attr:`Publisher.safe`
-says when none is, and each alert is on disk or on Kafka: the daemon then lets its place on the strain move on.
+Until the truth has been read for the first time nothing new is said: findings are held in memory.
+:attr:`Publisher.safe` says when none is, and each alert is on disk or on Kafka: the daemon then lets its place on the
+strain move on.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
-from stream.codec.alert import decode_alert, encode_alert
-from stream.errors import DataError, PublishError, SchemaError, TransportError
-from stream.kafka.consumer import Message
+from pipelines.events import Events
+from pipelines.live.truth import Truth
+from stream.codec.alert import Outgoing, encode, sent_of
+from stream.errors import DataError, DeadlineExceeded, PublishError, TransportError
 from stream.kafka.producer import TransactionalProducer
-from stream.kafka.reading import read_all
-from stream.metrics import MESSAGES_REFUSED
-from stream.publish import Outbox, Outgoing, SupereventRegistry, make_alert
-from stream.publish.alert import alert_id_of, companion, hop_headers, merger_ns_of, to_json, tocsin_headers
-from stream.publish.superevent import PREFIXES, SAME_EVENT_NS, is_superevent_id
-from stream.records import Candidate
+from stream.publish import Outbox
+from stream.records import AlertType, Finding, Revision
 from stream.settings import Settings
-from stream.timebase import Clock
+from stream.superevent import Sent, Superevents
+from stream.timebase import NS_PER_S, Clock
 
 log = structlog.get_logger()
-_HELD = 256
 _CLOSE_S = 8.0
 _GRACE_S = 2.0
 """A call that waits for the broker looks up once a second."""
 _BACK_OFF_S = (0.1, 0.25, 0.5, 1.0)
-_TRUTH_S = 5.0
-"""So long nothing may come while the alert topic is read, before it is said and tried again."""
 _SAY_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An alert that Kafka has acknowledged, and when (GPS ns)."""
+    """An alert that Kafka has acknowledged, and when (GPS ns); ``candidate_ns`` is its merger's time."""
 
     superevent_id: str
     candidate_ns: int
     acknowledged_ns: int
+    number: int
+    alert_type: AlertType
 
 
 class Publisher:
-    """Publish candidates: into the outbox by the caller, onto Kafka by a thread of its own.
+    """Publish findings: into the outbox by the finder's thread, onto Kafka by one of its own.
 
     Parameters
     ----------
@@ -67,6 +67,11 @@ class Publisher:
     clock : Clock
     on_published : callable, optional
         Told of every acknowledged alert, from the drain's thread.
+
+    Raises
+    ------
+    PublishError
+        If the outbox cannot be made or read.
     """
 
     def __init__(
@@ -75,40 +80,33 @@ class Publisher:
         self._settings = settings
         self._clock = clock
         self._on_published = on_published
-        self._outbox = Outbox(settings.publish.outbox)
-        self._registry = SupereventRegistry(settings.publish.kind)
-        self._lock = threading.Lock()
-        self._held: list[Candidate] = []
+        self._outbox = _taken_up(settings.publish.outbox)
+        self._events = Events(Superevents(settings.publish.kind), self, clock, begun=False)
+        self._truth = Truth(settings)
         self._error: BaseException | None = None
-        self._known: set[str] = set()
-        self._on_topic_ns: list[int] = []
         self._closed, self._wake = threading.Event(), threading.Event()
         self._patient_until_s = float("inf")
         self._producer: TransactionalProducer | None = None
         self._in_step = False
-        self._recovered = False
         self._said_s = -_SAY_EVERY_S
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
 
-    def publish(self, candidate: Candidate) -> None:
-        """Take a candidate; its alert is on disk when this returns, if the alert topic has been read. From any thread.
+    def publish(self, finding: Finding) -> None:
+        """Take a finding, from any thread; its alerts are on disk when this returns, unless it has to be held.
 
         Raises
         ------
         PublishError
-            If the drain has died, or as many candidates wait for the alert topic as may.
+            If the drain has died, or the finding cannot be what it says, or nothing takes it.
         """
         self.check()
-        with self._lock:
-            if self._recovered:
-                self._make(candidate)
-            elif len(self._held) < _HELD:
-                self._held.append(candidate)
-            else:
-                raise PublishError(
-                    f"{_HELD} candidates wait for topic {self._settings.topics.alerts} to be read: restart the daemon"
-                )
+        self._events.take(finding)
+
+    def revision(self, revision: Revision) -> None:
+        """Write a revision's alert to the outbox and wake the drain: the events' loop calls this."""
+        settings = self._settings
+        self._outbox.put(encode(revision, settings.publish, settings.significance.significant_far_hz))
         self._wake.set()
 
     def check(self) -> None:
@@ -124,17 +122,17 @@ class Publisher:
     @property
     def ready(self) -> bool:
         """Whether the alert topic has been read, so that alerts can be sent."""
-        return self._recovered and self.alive
+        return self._events.begun and self.alive
 
     @property
     def safe(self) -> bool:
-        """Whether every candidate that was handed over has its alert on disk, or on Kafka."""
-        return self._recovered and not self._held and self._outbox.on_disk
+        """Whether what follows from every finding that was handed over is on disk, or on Kafka."""
+        return self._events.begun and self._outbox.on_disk
 
     @property
     def waiting(self) -> int:
         """Alerts that Kafka does not have yet."""
-        return len(self._held) + len(self._outbox)
+        return self._events.held + len(self._outbox)
 
     def close(self, timeout_s: float = _CLOSE_S) -> None:
         """Send what waits, then end; what could not be sent stays in the outbox for the next start."""
@@ -145,36 +143,12 @@ class Publisher:
         self._wake.set()
         self._thread.join(timeout_s + _GRACE_S)
         if len(self._outbox):
-            log.warning("alerts_left_in_outbox", alerts=len(self._outbox))
+            log.warning("alerts_left_in_outbox", alerts=[alert.superevent_id for alert in self._outbox])
         if not self.safe:
             # Their strain's offsets were not committed: the next start finds them again.
-            log.warning("candidates_left", candidates=len(self._held))
+            log.warning("candidates_left", candidates=self._events.held)
         if self._producer is not None and not self._thread.is_alive():
             self._producer.close(0.0 if len(self._outbox) else _CLOSE_S)
-
-    # -- the caller's part --------------------------------------------------------------------------------------
-
-    def _make(self, candidate: Candidate) -> None:
-        """Assign the id and write the alert to the outbox; an event that has its alert gets no second one."""
-        known = self._registry.find(candidate.gps_ns)
-        if known is not None:
-            log.info("already_alerted", superevent_id=known, gps_ns=candidate.gps_ns)
-            return
-        self._outbox.put(self._outgoing(candidate, self._registry.assign(candidate.gps_ns)))
-
-    def _outgoing(self, candidate: Candidate, superevent_id: str) -> Outgoing:
-        settings = self._settings
-        alert = make_alert(
-            candidate,
-            superevent_id,
-            self._clock.now_ns(),
-            settings.significance.significant_far_hz,
-            settings.publish.pipeline,
-        )
-        extra = companion(candidate)
-        alert_id = str(uuid.uuid4())
-        headers = (*hop_headers(alert_id, settings.publish), *tocsin_headers(extra))
-        return Outgoing(alert_id, superevent_id, candidate.gps_ns, encode_alert(alert), to_json(alert, extra), headers)
 
     # -- the drain ----------------------------------------------------------------------------------------------
 
@@ -195,7 +169,7 @@ class Publisher:
         """Whether the end was asked for, and all is sent or the time given for it is over."""
         if not self._closed.is_set():
             return False
-        return self._abandoned() or (self._recovered and not len(self._outbox))
+        return self._abandoned() or (self._events.begun and not len(self._outbox))
 
     def _abandoned(self) -> bool:
         """Whether the end was asked for and the time given for it is over."""
@@ -205,7 +179,7 @@ class Publisher:
         """Send what waits, oldest first; return False when the broker would not have it, so that it is tried again."""
         try:
             if not self._in_step:
-                self._reconnect()
+                self._get_in_step()
             while (alert := self._outbox.oldest()) is not None and not self._abandoned():
                 self._send(alert)
         except TransportError as error:
@@ -219,88 +193,111 @@ class Publisher:
         if time.monotonic() - self._said_s < _SAY_EVERY_S:
             return
         self._said_s = time.monotonic()
-        if self._recovered:
+        if self._events.begun:
             log.warning("alert_not_sent_yet", alerts=len(self._outbox), error=str(error))
         else:
             topic = self._settings.topics.alerts
-            log.warning("waiting_for_alert_topic", topic=topic, candidates=len(self._held), error=str(error))
+            log.warning("waiting_for_alert_topic", topic=topic, candidates=self._events.held, error=str(error))
 
     def _send(self, alert: Outgoing) -> None:
-        """Append one alert to both topics, as one, unless the topic has it, or another daemon's of the same event.
+        """Append one alert to both topics, as one, unless another daemon's alert of the same event is there.
 
-        The latter is seen in time: who sent it fenced this producer, so that the topic was read again since.
+        That is seen in time: who sent it fenced this producer, so that the topic was read again since.
         """
-        if any(abs(there_ns - alert.gps_ns) <= SAME_EVENT_NS for there_ns in self._on_topic_ns):
-            log.info("already_alerted", superevent_id=alert.superevent_id, gps_ns=alert.gps_ns)
-        elif alert.alert_id not in self._known:
-            topics = self._settings.topics
-            assert self._producer is not None
-            with self._producer.transaction():
-                self._producer.send(topics.alerts, alert.superevent_id, alert.avro, alert.headers)
-                headers = tuple((k, b"json" if k == "_format" else v) for k, v in alert.headers)
-                self._producer.send(topics.alerts_json, alert.superevent_id, alert.json, headers)
-            acknowledged_ns = self._clock.now_ns()
-            self._known.add(alert.alert_id)
-            log.info(
-                "alert_published",
-                superevent_id=alert.superevent_id,
-                gps_ns=alert.gps_ns,
-                after_merger_s=(acknowledged_ns - alert.gps_ns) / 1e9,
-            )
-            if self._on_published is not None:
-                self._on_published(Published(alert.superevent_id, alert.gps_ns, acknowledged_ns))
+        if self._is_anothers(alert):
+            return
+        topics = self._settings.topics
+        assert self._producer is not None
+        with self._producer.transaction():
+            self._producer.send(topics.alerts, alert.superevent_id, alert.avro, alert.headers)
+            self._producer.send(topics.alerts_json, alert.superevent_id, alert.json, alert.json_headers)
+        self._acknowledged(alert)
+
+    def _is_anothers(self, alert: Outgoing) -> bool:
+        """Whether the event of an alert stands on the topic under another id; then the alert is forgotten."""
+        there = self._truth.event_at(alert.gps_ns)
+        if there is None or there == alert.superevent_id:
+            return False
+        log.warning("already_alerted", superevent_id=there, gps_ns=alert.gps_ns, instead_of=alert.superevent_id)
         self._outbox.acknowledge(alert.alert_id)
+        return True
+
+    def _acknowledged(self, alert: Outgoing) -> None:
+        """Forget an alert that Kafka has, and tell of it."""
+        sent, now_ns = _sent(alert), self._clock.now_ns()
+        self._truth.add(sent)
+        self._outbox.acknowledge(alert.alert_id)
+        log.info(
+            "alert_published",
+            superevent_id=sent.superevent_id,
+            revision=sent.number,
+            alert_type=sent.alert_type,
+            gps_ns=sent.gps_ns,
+            after_merger_s=(now_ns - sent.gps_ns) / NS_PER_S,
+        )
+        if self._on_published is not None:
+            self._on_published(Published(sent.superevent_id, sent.gps_ns, now_ns, sent.number, sent.alert_type))
 
     # -- the truth ----------------------------------------------------------------------------------------------
 
-    def _reconnect(self) -> None:
-        """Make a producer, which ends what an older one left open, and read what is on the topic."""
+    def _get_in_step(self) -> None:
+        """Make a producer, which ends what an older one left open, and read what has come to the topic."""
         settings, publish = self._settings, self._settings.publish
         self._producer = TransactionalProducer(
             settings.kafka, publish.transactional_id, publish.transactions, self._abandoned
         )
-        self._on_topic_ns.clear()
-        for message in read_all(settings.kafka, settings.topics.alerts, _TRUTH_S):
-            self._remember(message)
-        if not self._recovered:
+        for alert_id, sent in self._truth.news():
+            if self._abandoned():
+                raise DeadlineExceeded(f"the end came while topic {settings.topics.alerts} was read")
+            self._learn(alert_id, sent)
+        if not self._events.begun:
             self._recover()
         self._in_step = True
 
-    def _recover(self) -> None:
-        """Take up what the outbox holds and the topic lacks; then give the candidates that were held their ids."""
-        for alert in self._outbox.take_up():
-            if alert.alert_id in self._known:
-                self._outbox.acknowledge(alert.alert_id)
-            else:
-                self._registry.remember(alert.superevent_id, alert.gps_ns)
-        if len(self._outbox):
-            log.warning("outbox_recovered", alerts=len(self._outbox))
-        with self._lock:
-            while self._held:
-                self._make(self._held[0])
-                del self._held[0]  # only now: until its alert is in the outbox it is not safe
-            self._recovered = True
-
-    def _remember(self, message: Message) -> None:
-        """Take up an alert that is on the topic; one that cannot be read is counted, named and passed over."""
-        alert_id = alert_id_of(message.headers)
-        if alert_id is not None:
-            self._known.add(alert_id)
-        try:
-            gps_ns = merger_ns_of(message.headers)
-            if gps_ns is None:
-                return  # another pipeline's alert: its id is not ours to count
-            superevent_id = decode_alert(message.value or b"")["superevent_id"]
-            if not is_superevent_id(superevent_id):
-                raise SchemaError(f"superevent_id is {superevent_id!r}: expected the form TS261122a")
-        except DataError as error:
-            MESSAGES_REFUSED.labels(message.topic).inc()
-            log.error(
-                "alert_topic_has_a_bad_alert", topic=message.topic, partition=message.partition,
-                offset=message.offset, error=str(error),
-            )  # fmt: skip
+    def _learn(self, alert_id: str | None, sent: Sent | None) -> None:
+        """Take up an alert that is on the topic; one that waits here as well was sent, and is not sent again."""
+        if sent is not None:
+            self._events.recall(sent)
+        alert = self._outbox.find(alert_id) if alert_id is not None else None
+        if alert is None:
             return
-        with self._lock:
-            self._registry.remember(superevent_id, gps_ns)
-        if superevent_id.startswith(PREFIXES[self._settings.publish.kind]):
-            self._on_topic_ns.append(gps_ns)
+        if sent is not None and self._truth.event_at(alert.gps_ns) != alert.superevent_id:
+            # Two daemons that did not hear of each other gave one id to two mergers.
+            self._outbox.set_aside(alert.alert_id, f"{sent.superevent_id} is on the topic, of another merger")
+            return
+        self._acknowledged(alert)
+
+    def _recover(self) -> None:
+        """Let the events know what the outbox holds and the topic lacks; then nothing is held any more."""
+        for alert in self._outbox:
+            if not self._is_anothers(alert):
+                self._events.recall(_sent(alert))
+        if len(self._outbox):
+            log.warning("outbox_recovered", alerts=[alert.superevent_id for alert in self._outbox])
+        self._events.begin()
+
+
+def _taken_up(folder: Path) -> Outbox:
+    """Return the outbox with what a process before this one left in it."""
+    outbox = Outbox(folder)
+    outbox.take_up()
+    for alert in outbox:
+        try:
+            _sent(alert)
+        except DataError as error:
+            outbox.set_aside(alert.alert_id, str(error))
+    return outbox
+
+
+def _sent(alert: Outgoing) -> Sent:
+    """Return which alert an entry of the outbox is.
+
+    Raises
+    ------
+    DataError
+        If its headers do not tell.
+    """
+    sent = sent_of(alert.superevent_id.encode(), alert.headers)
+    if sent is None:
+        raise DataError(f"alert {alert.alert_id} in the outbox has no time of its merger")
+    return sent

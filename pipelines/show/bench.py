@@ -187,7 +187,8 @@ def _figures(mergers_ns: list[int], ledger: _Ledger) -> dict[str, object]:
     delays, steps = [], []
     matched: set[int] = set()
     found = {c.gps_ns: (c, at_ns) for c, at_ns in ledger.found}
-    for alert in ledger.published:
+    first = [alert for alert in ledger.published if alert.number == 0]
+    for alert in first:
         merger_ns = min(mergers_ns, key=lambda m: abs(m - alert.candidate_ns))
         if abs(merger_ns - alert.candidate_ns) > FOUND_WITHIN_NS or merger_ns in matched:
             continue
@@ -206,7 +207,7 @@ def _figures(mergers_ns: list[int], ledger: _Ledger) -> dict[str, object]:
         "stages_ms": split,
         "missed": len(mergers_ns) - len(matched),
         "missed_gps": [ns_to_gps_s(m) for m in mergers_ns if m not in matched],
-        "false_alarms": len(ledger.published) - len(matched),
+        "false_alarms": len(first) - len(matched),
     }
 
 

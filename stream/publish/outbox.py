@@ -84,9 +84,14 @@ class Outbox:
         """Return how many alerts wait: those put, and those taken up from disk."""
         return len(self._entries)
 
-    def __contains__(self, alert_id: str) -> bool:
-        """Whether an alert waits."""
-        return alert_id in self._entries
+    def __iter__(self) -> Iterator[Outgoing]:
+        """Yield the alerts that wait, oldest first; one that can no longer be read is set aside, and named."""
+        with self._lock:
+            waiting = list(self._entries)
+        for alert_id in waiting:
+            alert = self.find(alert_id)
+            if alert is not None:
+                yield alert
 
     @property
     def on_disk(self) -> bool:
@@ -123,29 +128,31 @@ class Outbox:
                 )
             self._entries[alert.alert_id] = entry
 
-    def take_up(self) -> Iterator[Outgoing]:
-        """Yield the alerts that a process before this one left here, oldest first; from then on they wait.
+    def take_up(self) -> None:
+        """Let the alerts that a process before this one left here wait again; to be called before anything is put.
 
         Damaged ones are set aside and named in the log.
         """
         for path in sorted(self._folder.glob(f"*{_SUFFIX}"), key=_age):
             alert = self._read(path)
-            if alert is not None and alert.alert_id not in self:
+            if alert is not None:
                 self._keep(alert, _Entry(path, True, alert if len(self) < _COPIES else None))
-                yield alert
 
     def oldest(self) -> Outgoing | None:
-        """Return the alert whose turn it is, or None; one that can no longer be read is set aside, and named."""
-        while True:
-            with self._lock:
-                alert_id, entry = next(iter(self._entries.items()), ("", None))
-            if entry is None or entry.alert is not None:
-                return None if entry is None else entry.alert
-            alert = self._read(entry.path)
-            if alert is not None:
-                return alert
+        """Return the alert whose turn it is, or None."""
+        return next(iter(self), None)
+
+    def find(self, alert_id: str) -> Outgoing | None:
+        """Return the alert of this id, if it waits."""
+        with self._lock:
+            entry = self._entries.get(alert_id)
+        if entry is None or entry.alert is not None:
+            return None if entry is None else entry.alert
+        alert = self._read(entry.path)
+        if alert is None:
             with self._lock:
                 self._entries.pop(alert_id, None)
+        return alert
 
     def acknowledge(self, alert_id: str) -> None:
         """Forget an alert that Kafka has; a file that cannot be removed is known to be sent at the next start."""

@@ -1,7 +1,7 @@
 """Processes that are killed at a chosen step: run by the tests as ``python child.py MODE STEP SETTINGS``.
 
-``publisher`` publishes one candidate; ``daemon`` runs the daemon. ``STEP`` says where SIGKILL strikes; ``none``
-nowhere.
+``publisher`` publishes the two peaks of one event; ``daemon`` runs the daemon. ``STEP`` says where SIGKILL strikes;
+``none`` nowhere.
 """
 
 from __future__ import annotations
@@ -79,13 +79,19 @@ def candidate(after_s: float = 0.0, statistic: float = 9.0) -> Candidate:
     return Candidate(peak, 1e-9, True, Background("shipped", 1e9, ("H1", "L1")), "test-1")
 
 
+def peaks() -> tuple[Candidate, Candidate]:
+    """Two peaks of one event, the louder one second."""
+    return candidate(), candidate(0.2, 12.0)
+
+
 def main(mode: str, step: str, config: str) -> None:
     settings = load_settings(Path(config))
     configure_logging("info", "json")
     STEPS[step]()
     if mode == "publisher":
         publisher = Publisher(settings, SystemClock())
-        publisher.publish(candidate())
+        for found in peaks():
+            publisher.publish(found)
         publisher.close()
         publisher.check()
     else:

@@ -133,9 +133,15 @@ class Reader:
         if topic == self._alerts:
             (record,) = fastavro.reader(BytesIO(value))
             event = record["event"]
+            message_id = dict(message.headers() or ()).get("_id")
             self.alerts.append(
                 Alert(
-                    record["superevent_id"], _gps_ns(event["time"]), tuple(event["instruments"]), stamped_ns, now_ns()
+                    record["superevent_id"],
+                    _gps_ns(event["time"]),
+                    tuple(event["instruments"]),
+                    stamped_ns,
+                    now_ns(),
+                    message_id.hex() if isinstance(message_id, bytes) else "",
                 )
             )
             return

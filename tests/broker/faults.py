@@ -5,10 +5,10 @@ L1 in real time with a loud merger every 12 s, the daemon under a supervisor; th
 a seed. A referee that shares no code with the pipeline says what became of each merger:
 
 * ``lost``: its strain is on Kafka, an alert is not;
-* ``doubled``: more than one alert was committed for it;
-* ``downgraded``: the alert names fewer detectors than had it on Kafka;
-* ``late``: appended more than 1 s after the merger; with a fault, more than 13 s after the later of merger and fault
-  (or the healing, if two of three brokers were away or one hung for longer than its session).
+* ``doubled``: one message was committed twice for it, or it has two superevents; an update of its one is no double;
+* ``downgraded``: its last alert names fewer detectors than had it on Kafka;
+* ``late``: its first alert was appended more than 1 s after the merger; with a fault, more than 13 s after the later of
+  merger and fault (or the healing, if two of three brokers were away or one hung for longer than its session).
 
 ``longest_deaf_s`` is the longest time in which no heartbeat told of newer strain of a detector while it was being sent;
 a heartbeat a second is its resolution. The exit code is 1 if anything was lost, doubled, downgraded or late.

@@ -35,13 +35,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A committed alert: its merger time, when the broker appended it and when the referee read it (GPS ns)."""
+    """A committed alert: its merger time, when the broker appended it and when the referee read it (GPS ns).
+
+    ``message_id`` is hop's: the same one twice is one alert sent twice. Revisions of a superevent have one each.
+    """
 
     superevent_id: str
     gps_ns: int
     detectors: tuple[str, ...]
     appended_ns: int
     received_ns: int
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,10 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one merger. Delays are None without an alert.
+    """What became of one merger. Delays are None without an alert, and are the first alert's.
 
     ``delay_s`` is counted from when an alert could be asked for: the later of merger and fault. ``in_time`` are the
-    detectors whose strain the referee had read when the alert was appended: what was missing then had no leader.
+    detectors whose strain the referee had read when the last alert was appended: what was missing then had no leader.
     """
 
     merger_ns: int
@@ -130,7 +134,7 @@ def _verdict(
     name, detectors = NO_FAULT if fault is None else fault.name, tuple(readable)
     if not alerts:
         return Verdict(merger_ns, name, detectors, (), frozenset({"lost"}), None, None, None)
-    first = alerts[0]
+    first, last = alerts[0], alerts[-1]
     start_ns, allowed_s = merger_ns, rules.quiet_s
     if fault is not None:
         start_ns, allowed_s = max(merger_ns, fault.injected_ns), rules.failover_s
@@ -138,15 +142,20 @@ def _verdict(
             start_ns = max(start_ns, fault.healed_ns)
     after_merger_s, delay_s = ((first.appended_ns - since_ns) / NS for since_ns in (merger_ns, start_ns))
     failings = {
-        "doubled": len(alerts) > 1,
-        "downgraded": not set(detectors) <= set(first.detectors),
+        "doubled": _doubled(alerts),
+        "downgraded": not set(detectors) <= set(last.detectors),
         "late": delay_s > allowed_s,
     }
     return Verdict(
         merger_ns, name, detectors, alerts, frozenset(what for what, so in failings.items() if so),
         after_merger_s, delay_s, min(a.received_ns - merger_ns for a in alerts) / NS,
-        tuple(d for d, since_ns in readable.items() if since_ns <= first.appended_ns),
+        tuple(d for d, since_ns in readable.items() if since_ns <= last.appended_ns),
     )  # fmt: skip
+
+
+def _doubled(alerts: Sequence[Alert]) -> bool:
+    """Whether one alert was sent twice, or one merger has two superevents; an update of the same one is no double."""
+    return len({a.superevent_id for a in alerts}) > 1 or len({a.message_id for a in alerts}) < len(alerts)
 
 
 def false_alarms(alerts: Iterable[Alert], mergers_ns: Iterable[int], rules: Rules | None = None) -> list[Alert]:

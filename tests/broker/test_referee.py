@@ -11,7 +11,7 @@ T0 = 1_400_000_000 * NS
 MERGER_NS = T0 + 20 * NS
 HOPS = {k: (k + 1) * HOP_NS for k in range(T0 // HOP_NS, T0 // HOP_NS + 16 * 60)}
 BOTH = {"H1": HOPS, "L1": HOPS}
-ALERT = Alert("TS240517a", MERGER_NS + 3_000_000, ("H1", "L1"), MERGER_NS + NS // 4, MERGER_NS + NS // 3)
+ALERT = Alert("TS240517a", MERGER_NS + 3_000_000, ("H1", "L1"), MERGER_NS + NS // 4, MERGER_NS + NS // 3, "first")
 KILL = Fault("alerts-leader-kill", MERGER_NS - 5 * NS, MERGER_NS + 5 * NS, MERGER_NS + 10 * NS)
 
 
@@ -38,9 +38,18 @@ def test_a_merger_without_an_alert_is_lost() -> None:
     assert one(replace(ALERT, gps_ns=MERGER_NS + 2 * NS)).failings == {"lost"}
 
 
-def test_two_alerts_are_a_double_whether_or_not_they_share_the_id() -> None:
+def test_one_message_twice_is_a_double_and_so_are_two_superevents_of_one_merger() -> None:
     assert one(ALERT, ALERT).failings == {"doubled"}
-    assert one(ALERT, replace(ALERT, superevent_id="TS240517b", gps_ns=MERGER_NS - NS // 2)).failings == {"doubled"}
+    other = replace(ALERT, superevent_id="TS240517b", gps_ns=MERGER_NS - NS // 2, message_id="other")
+    assert one(ALERT, other).failings == {"doubled"}
+
+
+def test_an_update_is_no_double_and_its_detectors_are_what_counts() -> None:
+    bump = replace(after(0.2), detectors=("L1",))
+    update = replace(after(0.4), gps_ns=MERGER_NS, message_id="second")
+    assert one(update, bump).failings == frozenset()
+    assert one(update, bump).delay_s == 0.2
+    assert one(bump).failings == {"downgraded"}
 
 
 def test_an_alert_of_one_detector_is_downgraded_if_the_other_was_on_kafka() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +12,17 @@ from typing import Any
 import pytest
 from broker import child
 
+from pipelines import events
 from pipelines.live import publisher as module
+from pipelines.live import truth
 from pipelines.live.publisher import Published, Publisher
-from stream.codec.alert import encode_alert
+from stream.codec.alert import Outgoing, encode
 from stream.errors import PublishError, TransportError
 from stream.kafka.consumer import Message
-from stream.publish import make_alert
-from stream.publish.alert import companion, hop_headers, tocsin_headers
+from stream.publish import Outbox
+from stream.records import Candidate
 from stream.settings import KafkaSettings, PublishSettings, Settings
+from stream.superevent import Superevents
 from stream.timebase import SystemClock
 
 
@@ -30,6 +32,7 @@ class FakeKafka:
     def __init__(self) -> None:
         self.refusals = 0
         self.unreadable, self.was_read, self.tried = (threading.Event() for _ in range(3))
+        self.lost_answers = 0
         self.sent: list[bytes] = []
         self.topic: list[Message] = []
 
@@ -38,16 +41,20 @@ class FakeKafka:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        before = len(self.sent)
+        self.open: list[Message] = []
         yield
         if self.refusals:
             self.tried.set()
             self.refusals -= 1
-            del self.sent[before:]
-            raise TransportError("commit_transaction failed: not enough replicas", retry_after_s=0.5)
+            raise TransportError("commit_transaction failed: not enough replicas")
+        self.sent += [message.value or b"" for message in self.open]
+        self.topic += [message for message in self.open if message.topic == "alerts.gw"]
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise TransportError("commit_transaction failed: the broker is away")
 
-    def send(self, topic: str, key: str, value: bytes, headers: object = ()) -> None:
-        self.sent.append(value)
+    def send(self, topic: str, key: str, value: bytes, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
+        self.open.append(Message(topic, 0, len(self.topic), key.encode(), value, headers, 0))
 
     def close(self, timeout_s: float | None = None) -> None:
         pass
@@ -58,12 +65,17 @@ class FakeKafka:
         yield from list(self.topic)
         self.was_read.set()
 
+    def foreign(self, alert: Outgoing) -> None:
+        """Let another daemon have sent an alert."""
+        offset = len(self.topic)
+        self.topic.append(Message("alerts.gw", 0, offset, alert.superevent_id.encode(), alert.avro, alert.headers, 0))
+
 
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
     fake = FakeKafka()
     monkeypatch.setattr(module, "TransactionalProducer", fake.producer)
-    monkeypatch.setattr(module, "read_all", fake.read_all)
+    monkeypatch.setattr(truth, "read_all", fake.read_all)
     return fake
 
 
@@ -72,6 +84,13 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"), publish=PublishSettings(outbox=tmp_path / "outbox")
     )
+
+
+def alerts_of(settings: Settings, *candidates: Candidate) -> list[Outgoing]:
+    """Return what another daemon, which knows of nothing else, sends of candidates."""
+    superevents = Superevents(settings.publish.kind)
+    revisions = [r for candidate in candidates for r in superevents.step(candidate, candidate.gps_ns)]
+    return [encode(revision, settings.publish, 1e-7) for revision in revisions]
 
 
 def until(so: Callable[[], bool], seconds: float = 10) -> bool:
@@ -171,12 +190,12 @@ def test_a_caller_is_told_when_too_many_wait_for_the_truth_and_the_end_comes_all
     kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No candidate gets its id while the truth cannot be read; one too many ends the daemon, and it does end."""
-    monkeypatch.setattr(module, "_HELD", 2)
+    monkeypatch.setattr(events, "_HELD", 2)
     kafka.unreadable.set()
     publisher = Publisher(settings, SystemClock())
     for _ in range(2):
         publisher.publish(child.candidate())
-    with pytest.raises(PublishError, match="wait for topic"):
+    with pytest.raises(PublishError, match="wait for the alert topic"):
         publisher.publish(child.candidate())
     publisher.close(0.2)
     assert (publisher.alive, publisher.safe) == (False, False)
@@ -203,19 +222,90 @@ def test_an_alert_that_stands_nowhere_but_in_memory_is_not_safe(
     assert publisher.safe
 
 
+def test_two_peaks_of_one_event_are_two_revisions_of_one_superevent(kafka: FakeKafka, settings: Settings) -> None:
+    published: list[Published] = []
+    publisher = Publisher(settings, SystemClock(), published.append)
+    publisher.publish(child.candidate(0.0, 9.0))
+    publisher.publish(child.candidate(0.2, 12.0))
+    publisher.close()
+    said = [(p.superevent_id, p.number, p.alert_type, p.candidate_ns - child.GPS_NS) for p in published]
+    assert said == [("TS240517a", 0, "PRELIMINARY", 0), ("TS240517a", 1, "UPDATE", 200_000_000)]
+    assert (publisher.waiting, len(kafka.sent)) == (0, 4)
+
+
+@pytest.mark.parametrize("already", [0, 1, 2])
+def test_a_restart_sends_what_the_topic_lacks_in_its_order_whatever_is_found_again(
+    already: int, kafka: FakeKafka, settings: Settings
+) -> None:
+    found = child.candidate(0.0, 9.0), child.candidate(0.2, 12.0)
+    alerts = alerts_of(settings, *found)
+    box = Outbox(settings.publish.outbox)
+    for alert in alerts:
+        box.put(alert)
+    for alert in alerts[:already]:
+        kafka.foreign(alert)
+    publisher = Publisher(settings, SystemClock())
+    for candidate in found:
+        publisher.publish(candidate)
+    publisher.close()
+    assert kafka.sent == [body for alert in alerts[already:] for body in (alert.avro, alert.json)]
+    assert list(settings.publish.outbox.glob("*.alert")) == []
+
+
+def test_an_alert_whose_commit_was_not_answered_is_not_sent_again(kafka: FakeKafka, settings: Settings) -> None:
+    """The broker had it; what was found meanwhile follows, and each is told of once."""
+    kafka.lost_answers = 1
+    published: list[Published] = []
+    publisher = Publisher(settings, SystemClock(), published.append)
+    publisher.publish(child.candidate(0.0))
+    publisher.publish(child.candidate(60.0))
+    publisher.close()
+    assert [p.superevent_id for p in published] == ["TS240517a", "TS240517b"]
+    assert len(kafka.sent) == 4
+
+
 def test_an_event_that_another_daemon_has_sent_meanwhile_is_not_sent_again(
     kafka: FakeKafka, settings: Settings
 ) -> None:
-    """Two daemons overlap while the younger takes over: to send, the older one fenced the younger's producer."""
+    """Two daemons overlap while the younger takes over; what both hear has one id, and so one message id."""
     publisher = Publisher(settings, SystemClock())
     assert kafka.was_read.wait(10)
     candidate = child.candidate()
-    alert = make_alert(candidate, "TS240517a", candidate.gps_ns, 1e-7)
-    headers = (*hop_headers(str(uuid.uuid4()), settings.publish), *tocsin_headers(companion(candidate)))
-    kafka.topic = [Message("alerts.gw", 0, 0, b"TS240517a", encode_alert(alert), headers, 0)]
+    kafka.foreign(*alerts_of(settings, candidate))
     kafka.refusals = 1
     publisher.publish(candidate)
     publisher.close()
     assert kafka.tried.is_set()
     assert (publisher.waiting, kafka.sent) == (0, [])
     assert list(settings.publish.outbox.glob("*.alert")) == []
+
+
+def test_an_event_that_another_daemon_gave_another_id_is_not_sent_again(kafka: FakeKafka, settings: Settings) -> None:
+    _, second = alerts_of(settings, child.candidate(-60.0), child.candidate())
+    Outbox(settings.publish.outbox).put(second)
+    kafka.foreign(*alerts_of(settings, child.candidate()))
+    publisher = Publisher(settings, SystemClock())
+    publisher.close()
+    assert (publisher.waiting, kafka.sent) == (0, [])
+
+
+def test_an_id_that_two_daemons_gave_two_mergers_is_kept_for_whoever_looks(
+    kafka: FakeKafka, settings: Settings
+) -> None:
+    """What waits here is not on the topic, though its message id is: it is neither sent as that nor thrown away."""
+    Outbox(settings.publish.outbox).put(*alerts_of(settings, child.candidate()))
+    kafka.foreign(*alerts_of(settings, child.candidate(60.0)))
+    publisher = Publisher(settings, SystemClock())
+    publisher.close()
+    assert (publisher.waiting, kafka.sent) == (0, [])
+    assert len(list(settings.publish.outbox.glob("*.refused"))) == 1
+
+
+def test_an_entry_that_does_not_tell_its_event_is_set_aside(kafka: FakeKafka, settings: Settings) -> None:
+    box = Outbox(settings.publish.outbox)
+    box.put(Outgoing("00000000-0000-4000-8000-000000000001", "TS240517a", 0, b"Obj", b"{}", (("tocsin.gps_ns", b"-"),)))
+    box.put(*alerts_of(settings, child.candidate()))
+    publisher = Publisher(settings, SystemClock())
+    publisher.close()
+    assert len(kafka.sent) == 2
+    assert len(list(settings.publish.outbox.glob("*.refused"))) == 1
