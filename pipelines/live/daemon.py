@@ -228,6 +228,7 @@ def run(
         housekeeper.beat()
         housekeeper.checkpoint()
         publisher.close()
+        publisher.check()
     log.info("stopped")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from stream.codec.alert import alert_id_of, sent_of
+from stream.codec.alert import alert_id_of, decode, sent_of
 from stream.errors import DataError
 from stream.kafka.consumer import Message
 from stream.kafka.reading import read_all
@@ -62,8 +62,14 @@ class Truth:
 
 
 def _sent_of(message: Message) -> Sent | None:
+    """Return what an alert tells; its payload is read where the headers do not tell all that a confirmation repeats."""
+    sent = None
     try:
-        return sent_of(message.key, message.headers)
+        sent = sent_of(message.key, message.headers)
+        if sent is None or sent.candidate is not None or sent.alert_type == "RETRACTION":
+            return sent
+        record, _ = decode(message.value or b"", message.headers)
+        return sent_of(message.key, message.headers, record["event"])
     except DataError as error:
         MESSAGES_REFUSED.labels(message.topic).inc()
         log.error(
@@ -73,4 +79,4 @@ def _sent_of(message: Message) -> Sent | None:
             offset=message.offset,
             error=str(error),
         )
-        return None
+        return sent

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,11 @@ from pipelines import events
 from pipelines.live import publisher as module
 from pipelines.live import truth
 from pipelines.live.publisher import Published, Publisher
-from stream.codec.alert import Outgoing, encode
+from stream.codec.alert import Outgoing, decode_alert, encode
 from stream.errors import PublishError, TransportError
 from stream.kafka.consumer import Message
 from stream.publish import Outbox
-from stream.records import Candidate
+from stream.records import Candidate, Decision
 from stream.settings import KafkaSettings, PublishSettings, Settings
 from stream.superevent import Superevents
 from stream.timebase import SystemClock
@@ -299,6 +301,23 @@ def test_an_id_that_two_daemons_gave_two_mergers_is_kept_for_whoever_looks(
     publisher.close()
     assert (publisher.waiting, kafka.sent) == (0, [])
     assert len(list(settings.publish.outbox.glob("*.refused"))) == 1
+
+
+NEW = ("revision", "alert_type", "day_count", "days", "detectors", "confirmed_ns", "far_hz")
+
+
+def test_an_alert_of_the_version_before_is_known_and_can_be_confirmed(kafka: FakeKafka, settings: Settings) -> None:
+    """Its headers do not tell all; its payload does, and is repeated."""
+    (alert,) = alerts_of(settings, child.candidate())
+    old = tuple((n, v) for n, v in alert.headers if n.removeprefix("tocsin.") not in NEW and n != "_id")
+    kafka.foreign(replace(alert, headers=(("_id", b"x" * 16), *old)))
+    published: list[Published] = []
+    publisher = Publisher(settings, SystemClock(), published.append)
+    publisher.publish(child.candidate())
+    publisher.publish(Decision(str(uuid.uuid4()), "TS240517a", "confirm", "seen by two", "on shift", child.GPS_NS))
+    publisher.close()
+    assert [(p.superevent_id, p.number, p.alert_type) for p in published] == [("TS240517a", 1, "INITIAL")]
+    assert decode_alert(kafka.sent[0])["event"] == decode_alert(alert.avro)["event"]
 
 
 def test_an_entry_that_does_not_tell_its_event_is_set_aside(kafka: FakeKafka, settings: Settings) -> None:
