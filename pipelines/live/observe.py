@@ -26,8 +26,10 @@ _MAX_SHOWN_LATENCY_S = 86_400.0
 
 @dataclass(slots=True)
 class Observer:
-    """Reads the running parts; writes nothing but metrics.
+    """Reads the running parts and changes none of them.
 
+    What it keeps is its own: how far each counter was told, and in ``hearing`` what each detector sent and what
+    was used of it.
     ``turned_s`` is the monotonic time at which the search's loop last came by.
     """
 
@@ -107,7 +109,7 @@ class Observer:
         )
 
     def state(self) -> str:
-        """Return starting, running, degraded or draining."""
+        """Return running (all detectors are heard), degraded (some), starting (none, then or later) or draining."""
         if self.draining:
             return "draining"
         hearing = [ear.heard for ear in self.hears()]
@@ -135,7 +137,7 @@ class Observer:
         }
 
     def ready(self) -> dict[str, Check]:
-        """Check that an event now would ring, in every detector that sends."""
+        """Check that an event now would ring: some detector is heard, none sends in vain, alerts find their topic."""
         assigned, ears = self.consumer.assigned, self.hears()
         detail = ", ".join(f"{e.detector} {'heard' if e.heard else _why_not(e)}" for e in ears)
         heard = any(e.heard for e in ears) and not any(e.deaf for e in ears)

@@ -7,7 +7,8 @@
 * Falling behind is measured for each topic against the messages' own timestamps, so replayed data of any age are live
   too; fresh data are live whatever their producer's clock says. A search that is further behind than
   ``daemon.max_lag_s`` for ``daemon.catch_up_s``, and has not made up as many seconds in that time, is too slow: it
-  skips to now, counts what it skipped and says so. A backlog that shrinks is searched to its end, however long it is.
+  skips to now, counts what it skipped and says so. A backlog that shrinks that fast is searched to its end, however
+  long it is (:mod:`pipelines.live.slowness`).
 * Offsets are stored behind what was searched (:mod:`pipelines.live.offsets`): a restart hears the last seconds again.
 """
 
@@ -23,6 +24,7 @@ import structlog
 from pipelines.live.merge import BACKLOG_NS, Held, Merger, batches
 from pipelines.live.offsets import Offsets
 from pipelines.live.plausible import TimeCheck
+from pipelines.live.slowness import Slowness, sent_ns
 from stream.codec import StrainCodec
 from stream.codec.avro import decode_witness
 from stream.errors import CodecError, DataError, TransportError
@@ -30,7 +32,7 @@ from stream.kafka.consumer import Message
 from stream.kafka.standing import Standing
 from stream.records import Block, StrainBlock, WitnessBlock
 from stream.settings import Settings
-from stream.timebase import NS_PER_S, Clock, unix_ns_to_gps_ns
+from stream.timebase import NS_PER_S, Clock
 
 if TYPE_CHECKING:
     from stream.codec.registry import SchemaRegistry
@@ -39,7 +41,6 @@ log = structlog.get_logger()
 
 _MAX_BATCH = 512
 _FRESH_S = 1.0
-_IDLE_NS = 5 * NS_PER_S
 _TOLD_EVERY_NS = 60 * NS_PER_S
 
 
@@ -70,20 +71,24 @@ class SourceStatus:
     Attributes
     ----------
     blocks : dict
-        Blocks that went on, by detector.
+        Strain blocks that were searched, by detector.
     refused : dict
-        Messages that were no block, by topic.
+        Messages that gave no block, by topic: not readable, or their Schema Registry is away.
     refused_blocks : dict
         Blocks that cannot be from when they say, by detector and reason.
     newest_ns : dict
-        GPS end of the newest strain that went on, by detector.
+        GPS end of the newest strain that was searched, by detector.
+    latencies_s : deque
+        How old strain was when its search was done, of the latest blocks.
     lag_s, lag_by_topic : float, dict
-        Age of the newest message read of a topic that has more to read or whose leader is away, 0 of any other; the
-        worst of them.
+        Age of a topic's newest message when it was read, and on from there while there is more to read or the topic's
+        leader is away; 0 once it is read to its end. The worst of them.
     waiting_for : tuple of str
         Topics for whose blocks others are held just now.
     clock_behind_s : float
         By how much most detectors say that this machine's clock is behind, 0 when it is not.
+    skipped_s, skips : float, int
+        Data passed over because the search was too slow, and how often that was.
     """
 
     blocks: dict[str, int] = field(default_factory=dict)
@@ -101,11 +106,6 @@ class SourceStatus:
 
 def _nothing() -> None:
     """Do nothing."""
-
-
-def _sent_ns(message: Message, end_ns: int) -> int:
-    """Return when a message was sent, as its producer's clock has it: not before its data ended (GPS)."""
-    return max(unix_ns_to_gps_ns(message.timestamp_ns), end_ns)
 
 
 class KafkaBlocks:
@@ -153,7 +153,7 @@ class KafkaBlocks:
             wait_ns=round(daemon.broker_wait_s * NS_PER_S),
         )
         self._check = TimeCheck(round(daemon.max_ahead_s * NS_PER_S))
-        self._slowness = _Slowness(daemon.max_lag_s, round(daemon.catch_up_s * NS_PER_S))
+        self._slowness = Slowness(daemon.max_lag_s, round(daemon.catch_up_s * NS_PER_S))
         self._offsets = Offsets()
         self._searched_ns = 0
         self._stamps: dict[str, int] = {}
@@ -198,10 +198,10 @@ class KafkaBlocks:
         now_ns = self._clock.now_ns()
         found = [block for block in self._decode(message) if self._is_plausible(block, message, now_ns)]
         reading = self._offsets.read(message, len(found))
-        sent_ns = _sent_ns(message, max((block.end_ns for block in found), default=0))
+        stamp_ns = sent_ns(message, max((block.end_ns for block in found), default=0))
         for block in found:
-            self._merge.add(block, reading, now_ns, now_ns - sent_ns > BACKLOG_NS)
-        return sent_ns
+            self._merge.add(block, reading, now_ns, now_ns - stamp_ns > BACKLOG_NS)
+        return stamp_ns
 
     def _decode(self, message: Message) -> list[Block]:
         detector = self._strain.get(message.topic)
@@ -273,43 +273,3 @@ class KafkaBlocks:
         self._merge.clear()
         self._offsets.clear()
         self._slowness.reset()
-
-
-class _Slowness:
-    """Tell a search that is too slow from one that catches up: its lag stays.
-
-    Who searches a backlog at twice real time or more catches up, and waiting for a broker is no slowness.
-    """
-
-    def __init__(self, max_lag_s: float, catch_up_ns: int) -> None:
-        self._max_lag_s = max_lag_s
-        self._catch_up_ns = catch_up_ns
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin anew."""
-        self._since_ns: int | None = None
-        self._last_ns = 0
-        self._first_behind_s = self.behind_s = 0.0
-
-    def is_for_good(self, released: list[Held], broker_away: bool, now_ns: int) -> bool:
-        """Return whether what went on has been too old for too long."""
-        if broker_away or now_ns - self._last_ns > _IDLE_NS:
-            self._since_ns = None
-        if not released:
-            return False
-        self._last_ns = now_ns
-        self.behind_s = (now_ns - _sent_ns(released[-1].reading.message, released[-1].end_ns)) / NS_PER_S
-        if self.behind_s <= self._max_lag_s:
-            self._since_ns = None
-            return False
-        if self._since_ns is None:
-            self._since_ns, self._first_behind_s = now_ns, self.behind_s
-            log.warning("lagging", lag_s=round(self.behind_s, 3), max_lag_s=self._max_lag_s)
-        passed_ns = now_ns - self._since_ns
-        if passed_ns < self._catch_up_ns:
-            return False
-        if self._first_behind_s - self.behind_s <= passed_ns / NS_PER_S:
-            return True
-        self._since_ns, self._first_behind_s = now_ns, self.behind_s
-        return False
