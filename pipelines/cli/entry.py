@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from pipelines.cli import alerts, data, exhibit, operate
+from pipelines.cli import alerts, data, evaluate, exhibit, operate
 from stream import __version__
 from stream.errors import ConfigurationError, TocsinError
 from stream.masking import mask_urls
@@ -30,6 +30,7 @@ for command in (
     app.command()(command)
 app.add_typer(operate.topics_app, name="topics")
 app.add_typer(exhibit.bench_app, name="bench")
+app.add_typer(evaluate.evaluate_app, name="evaluate")
 
 
 def _version(wanted: bool) -> None:
