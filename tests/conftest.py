@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 import structlog
 
+sys.path.insert(0, str(Path(__file__).parent / "contract"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from broker import apache_kafka
