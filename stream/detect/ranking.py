@@ -1,0 +1,226 @@
+"""The ranking statistic of an event: the logarithm of a sum over all templates that heard it.
+
+Stands between ``coincide`` and ``significance``::
+
+    S = ln sum exp(q / 2 + ln w + T + sum over detectors of G)
+
+over the coincidences of all templates within :data:`WINDOW_NS` of the loudest one. q is the sum of squared SNRs, w the
+share of detected binaries whose best template this is, T the extrinsic term, and G what a detector's trigger looks
+like: ln of the ratio of how often signals and noise look so, 0 in Gaussian noise. Each summand is a ratio of the
+densities of signals and of noise, whatever detectors it is of, so that one, two, three and four compare; S grows with
+SNR without bound.
+
+An event is a coincidence within :data:`WINDOW_NS` of which no other has a larger summand. That asks only for what
+lies that near: it is the same however the data are cut (:class:`RankingStage`), and the same in time slides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stream.detect.coincide import Coincidences, coincide, expand
+from stream.detect.extrinsic import ExtrinsicTerm
+from stream.infer.filterbank.triggers import Triggers
+from stream.timebase import HOP_NS
+from stream.types import AnyFloatArray, BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+
+WINDOW_NS = 50_000_000
+"""Templates that hear one signal time its merger within some 20 ms of each other; lobes of one lie further off."""
+
+
+class GlitchTerm(Protocol):
+    """What a detector's trigger looks like: ln of how much likelier a signal is to look so than noise."""
+
+    def at(self, modulus: AnyFloatArray, chisq: Float32Array, template: Int32Array) -> FloatArray:
+        """Return the term, shape (n,), for SNRs (n,), chi-squareds (n, 2) and templates (n,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What was heard, in the order of time.
+
+    Attributes
+    ----------
+    time_ns : array of int64, shape (n,)
+        Mean arrival time over the detectors of the loudest coincidence, GPS.
+    statistic : array of float64, shape (n,)
+        S.
+    loudest : Coincidences
+        The loudest coincidence of each.
+    heard : array of bool, shape (n, n_detectors)
+        Which detectors could have triggered.
+    """
+
+    time_ns: IntArray
+    statistic: FloatArray
+    loudest: Coincidences
+    heard: BoolArray
+
+    def __len__(self) -> int:
+        """Return how many."""
+        return len(self.time_ns)
+
+    def take(self, rows: IntArray) -> Events:
+        """Return some of them."""
+        return Events(self.time_ns[rows], self.statistic[rows], self.loudest.take(rows), self.heard[rows])
+
+
+class Ranking:
+    """Rank coincidences.
+
+    Parameters
+    ----------
+    ln_weight : array of float64, shape (n_templates,)
+        Logarithm of each template's share of the population.
+    term : ExtrinsicTerm
+    glitch : mapping of str to GlitchTerm
+        By detector; one that is not named looks as in Gaussian noise.
+    """
+
+    def __init__(
+        self, ln_weight: FloatArray, term: ExtrinsicTerm, glitch: Mapping[str, GlitchTerm] | None = None
+    ) -> None:
+        self.term = term
+        self.ln_weight = ln_weight
+        self._glitch = dict(glitch or {})
+
+    def summands(self, of: Coincidences, heard: BoolArray, relative: FloatArray | None = None) -> FloatArray:
+        """Return ln of the density of signals over that of noise for each coincidence, shape (n,).
+
+        Parameters
+        ----------
+        heard : array of bool, shape (n, n_detectors)
+        relative : array of float64, shape (n_detectors,), or None
+            Present sensitivity of each detector over its nominal one; None: 1.
+        """
+        if relative is None:
+            relative = np.ones(len(of.seen.detectors))
+        q = np.sum(of.seen.snr.real**2 + of.seen.snr.imag**2, axis=1)
+        out: FloatArray = 0.5 * q + self.ln_weight[of.template] + self.term.at(of.seen, heard, relative)
+        for d, name in enumerate(of.seen.detectors):
+            if name in self._glitch:
+                rows = np.flatnonzero(of.seen.members[:, d])
+                modulus = np.abs(of.seen.snr[rows, d])
+                out[rows] += self._glitch[name].at(modulus, of.chisq[rows, d], of.template[rows])
+        return out
+
+    def events(
+        self,
+        of: Coincidences,
+        heard: BoolArray,
+        relative: FloatArray | None = None,
+        window_ns: int = WINDOW_NS,
+    ) -> Events:
+        """Return the events among coincidences; parameters as of :meth:`summands`."""
+        value = self.summands(of, heard, relative)
+        centre = _loudest_of_cells(of.time_ns, value, window_ns)
+        low = np.searchsorted(of.time_ns, of.time_ns[centre] - window_ns)
+        high = np.searchsorted(of.time_ns, of.time_ns[centre] + window_ns, side="right")
+        row, at = expand(low, high)
+        own, other = value[centre][row], value[at]
+        # Equal summands are in the order of time: of those the first is the event.
+        louder = (other > own) | ((other == own) & (at < centre[row]))
+        beaten = np.bincount(row, louder, len(centre)) > 0
+        total = np.bincount(row, np.exp(np.minimum(other - own, 0.0)), len(centre))
+        rows = centre[~beaten]
+        return Events(of.time_ns[rows], value[rows] + np.log(total[~beaten]), of.take(rows), heard[rows])
+
+
+def _loudest_of_cells(time_ns: IntArray, value: FloatArray, window_ns: int) -> IntArray:
+    """Return the loudest coincidence of each cell of a fixed grid, in the order of time: all events are among them."""
+    cell = time_ns // window_ns
+    order = np.lexsort((np.arange(len(cell)), -value, cell))
+    first = np.flatnonzero(np.diff(cell[order], prepend=np.iinfo(np.int64).min))
+    return np.sort(order[first])
+
+
+class RankingStage:
+    """Rank spans of triggers as they come, carrying what the next span still needs.
+
+    An event is told when all that can lie within its window has come: :attr:`latency_ns` after its time.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    window_ns : int
+    """
+
+    def __init__(self, ranking: Ranking, window_ns: int = WINDOW_NS) -> None:
+        self._ranking = ranking
+        self._window = window_ns
+        self._kept: list[Triggers] = []
+        self._told_ns: int | None = None
+
+    def step(self, triggers: Sequence[Triggers], relative: FloatArray | None = None) -> Events:
+        """Return the events that this span settles; one :class:`Triggers` per detector, all over the same time."""
+        end_ns = triggers[0].gps_ns + triggers[0].duration_ns
+        if self._is_next(triggers):
+            self._kept = [_appended(old, new) for old, new in zip(self._kept, triggers, strict=True)]
+        else:
+            self._kept, self._told_ns = list(triggers), None
+        reach_ns = self.latency_ns(tuple(t.detector for t in triggers)) - self._window
+        until_ns = end_ns - reach_ns - self._window
+        found = coincide(self._kept, self._ranking.term)
+        events = self._ranking.events(found, heard_at(self._kept, found.time_ns), relative, self._window)
+        # A span that begins anew knows nothing of before its start: an event is told when its window lies inside.
+        after_ns = self._told_ns if self._told_ns is not None else self._kept[0].gps_ns + reach_ns + self._window
+        settled = events.take(np.flatnonzero((events.time_ns >= after_ns) & (events.time_ns < until_ns)))
+        self._told_ns = max(after_ns, until_ns)
+        self._kept = [_since(t, self._told_ns - 2 * (self._window + reach_ns)) for t in self._kept]
+        return settled
+
+    def latency_ns(self, detectors: tuple[str, ...]) -> int:
+        """Return how long after an event's time the data must go on before it is told."""
+        pairs = [self._ranking.term.window_ns(a, b) for a in detectors for b in detectors if a != b]
+        return self._window + max(pairs, default=0)
+
+    def _is_next(self, triggers: Sequence[Triggers]) -> bool:
+        before, now = (
+            [(t.detector, t.gps_ns + t.duration_ns) for t in self._kept],
+            [(t.detector, t.gps_ns) for t in triggers],
+        )
+        return before == now
+
+
+def heard_at(triggers: Sequence[Triggers], time_ns: IntArray) -> BoolArray:
+    """Return which detectors were heard at times within the triggers' stretch, shape (n, n_detectors)."""
+    columns = []
+    for own in triggers:
+        hop = np.clip((time_ns - own.gps_ns) // HOP_NS, 0, max(0, len(own.valid) - 1))
+        columns.append(own.valid[hop] if len(own.valid) else np.zeros(len(hop), dtype=np.bool_))
+    return np.stack(columns, axis=1)
+
+
+def _appended(old: Triggers, new: Triggers) -> Triggers:
+    return Triggers(
+        old.detector,
+        old.gps_ns,
+        old.duration_ns + new.duration_ns,
+        np.concatenate((old.valid, new.valid)),
+        np.concatenate((old.template, new.template)),
+        np.concatenate((old.time_ns, new.time_ns)),
+        np.concatenate((old.snr, new.snr)),
+        np.concatenate((old.chisq, new.chisq)),
+    )
+
+
+def _since(own: Triggers, from_ns: int) -> Triggers:
+    """Drop whole hops that end before a time, and the triggers in them."""
+    hops = max(0, min((from_ns - own.gps_ns) // HOP_NS, len(own.valid)))
+    start_ns = own.gps_ns + hops * HOP_NS
+    late = own.time_ns >= start_ns
+    return Triggers(
+        own.detector,
+        start_ns,
+        own.duration_ns - hops * HOP_NS,
+        own.valid[hops:],
+        own.template[late],
+        own.time_ns[late],
+        own.snr[late],
+        own.chisq[late],
+    )

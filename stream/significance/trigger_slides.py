@@ -1,0 +1,255 @@
+"""Time slides of triggers: years of background from hours, by looking at nothing but what coincides.
+
+Stands beside ``detect``, whose very functions rank what is slid. In slide n the d-th detector is moved later by d n
+steps of whole seconds. No signal crosses the Earth in a second, so that what coincides does so by chance.
+
+Two triggers of one template coincide in some slide if their times differ by light's travel time or less *within a
+step*; the whole steps say in which slide. So all slides are gone through at once, and of the pairs only those that
+could be loud enough: the weights of all templates sum to 1, so that an event's statistic is at most the largest
+``q / 2 + T`` of its coincidences (one of each template). Around each such pair all triggers are gathered as that slide
+puts them together, and ranked.
+
+Every event above the least statistic is found. Of events as near as one (:data:`SAME_EVENT_NS`) the loudest counts.
+What is not valid or is excluded holds no trigger, and is no live time either, by the hop, in every slide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+
+import numpy as np
+
+from stream.detect.coincide import coincide, expand
+from stream.detect.extrinsic import Seen, log_peak_rate
+from stream.detect.pair_table import TABLE_SNR
+from stream.detect.ranking import WINDOW_NS, Ranking
+from stream.infer.filterbank.triggers import Triggers
+from stream.significance.slid_pairs import SlidPairs, SlidRange, slid_pairs
+from stream.superevent import SAME_EVENT_NS
+from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
+from stream.types import BoolArray, FloatArray, IntArray
+
+_GROUPS_AT_ONCE = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class SlideConfig:
+    """Which slides, and what is loud enough.
+
+    Attributes
+    ----------
+    least : float
+        Statistic above which every event is found.
+    slides : int
+        Numbers of slides run from -slides to slides, 0 left out.
+    step_s : int
+        Seconds between them.
+    """
+
+    least: float
+    slides: int
+    step_s: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SlidEvents:
+    """Background.
+
+    Attributes
+    ----------
+    live_ns : int
+        Time that was heard by all detectors, over all slides.
+    slide, time_ns : array of int64, shape (n,)
+        Number of the slide, and time by the first detector's clock.
+    statistic : array of float64, shape (n,)
+    members : array of bool, shape (n, n_detectors)
+        Detectors of the loudest coincidence; two at least.
+    """
+
+    live_ns: int
+    slide: IntArray
+    time_ns: IntArray
+    statistic: FloatArray
+    members: BoolArray
+
+
+def slide_triggers(
+    triggers: Sequence[Triggers],
+    ranking: Ranking,
+    config: SlideConfig,
+    excluded: Sequence[tuple[int, int]] = (),
+    relative: FloatArray | None = None,
+) -> SlidEvents:
+    """Slide the triggers of one stretch.
+
+    Parameters
+    ----------
+    triggers : sequence of Triggers
+        One per detector, all over the same time.
+    ranking : Ranking
+        As the search ranks.
+    excluded : sequence of (int, int)
+        Stretches of GPS nanoseconds that take no part in any detector, as candidates' own.
+    relative : array of float64, shape (n_detectors,), or None
+        As of :meth:`Ranking.summands`.
+    """
+    heard = [_without(t, excluded) for t in triggers]
+    numbers = np.concatenate((np.arange(-config.slides, 0), np.arange(1, config.slides + 1)))
+    found = list(_ranked(heard, ranking, config, relative))
+    slide, time_ns, statistic = (np.concatenate(x) for x in list(zip(*found, strict=True))[:3])
+    members = np.concatenate([f[3] for f in found])
+    order = _one_of_each(slide, time_ns, statistic)
+    return SlidEvents(
+        live_ns(heard, numbers, config.step_s), slide[order], time_ns[order], statistic[order], members[order]
+    )
+
+
+def _without(own: Triggers, excluded: Sequence[tuple[int, int]]) -> Triggers:
+    """Return triggers in valid hops only, and hops that an excluded stretch touches as not valid."""
+    valid = own.valid.copy()
+    for start_ns, end_ns in excluded:
+        first, last = (start_ns - own.gps_ns) // HOP_NS, -((own.gps_ns - end_ns) // HOP_NS)
+        valid[max(0, first) : max(0, last)] = False
+    hop = (own.time_ns - own.gps_ns) // HOP_NS
+    inside = (hop >= 0) & (hop < len(valid))
+    kept = np.flatnonzero(inside)[valid[hop[inside]]]
+    kept = kept[np.argsort(own.time_ns[kept], kind="stable")]
+    return replace(
+        own, valid=valid, template=own.template[kept], time_ns=own.time_ns[kept], snr=own.snr[kept],
+        chisq=own.chisq[kept],
+    )  # fmt: skip
+
+
+def live_ns(triggers: Sequence[Triggers], numbers: IntArray, step_s: int) -> int:
+    """Return the time that all detectors hear together, summed over slides, exact to the nanosecond of whole hops."""
+    start = min(t.gps_ns for t in triggers)
+    offsets = [(t.gps_ns - start) // HOP_NS for t in triggers]
+    runs = [[(a + o, b + o) for a, b in _runs(t.valid)] for t, o in zip(triggers, offsets, strict=True)]
+    hops = 0
+    for together in product(*runs):
+        low, high = np.full(len(numbers), -(1 << 62)), np.full(len(numbers), 1 << 62)
+        for d, (first, last) in enumerate(together):
+            moved = numbers * (d * step_s * HOPS_PER_S)
+            low, high = np.maximum(low, first + moved), np.minimum(high, last + moved)
+        hops += int(np.maximum(high - low, 0).sum())
+    return hops * HOP_NS
+
+
+def _runs(valid: BoolArray) -> list[tuple[int, int]]:
+    """Return begin and end of each unbroken run."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], valid, [False]))))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _ranked(
+    triggers: Sequence[Triggers], ranking: Ranking, config: SlideConfig, relative: FloatArray | None
+) -> Iterator[tuple[IntArray, IntArray, FloatArray, BoolArray]]:
+    """Yield slide, time, statistic and members of events, some of them twice."""
+    yield np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, len(triggers)), np.bool_)
+    slide, time_ns = _seeds(triggers, ranking, config, relative)
+    for start in range(0, len(slide), _GROUPS_AT_ONCE):
+        part = slice(start, start + _GROUPS_AT_ONCE)
+        yield _rank_around(triggers, ranking, config, relative, slide[part], time_ns[part])
+
+
+def _rank_around(
+    triggers: Sequence[Triggers],
+    ranking: Ranking,
+    config: SlideConfig,
+    relative: FloatArray | None,
+    slide: IntArray,
+    time_ns: IntArray,
+) -> tuple[IntArray, IntArray, FloatArray, BoolArray]:
+    """Rank the events near some times of some slides: each time's surroundings on a clock of its own."""
+    names = tuple(t.detector for t in triggers)
+    reach = max(ranking.term.window_ns(a, b) for a, b in combinations(names, 2))
+    span = 3 * WINDOW_NS + reach
+    apart = 4 * span
+    together = []
+    for d, own in enumerate(triggers):
+        shift = slide * (d * config.step_s * NS_PER_S)
+        low = np.searchsorted(own.time_ns, time_ns - shift - span)
+        high = np.searchsorted(own.time_ns, time_ns - shift + span, side="right")
+        group, at = expand(low, high)
+        local = own.time_ns[at] + shift[group] - time_ns[group] + (2 * group + 1) * apart
+        together.append(replace(own, template=own.template[at], time_ns=local, snr=own.snr[at], chisq=own.chisq[at]))
+    found = coincide(together, ranking.term)
+    events = ranking.events(found, np.ones((len(found), len(names)), dtype=np.bool_), relative)
+    group = events.time_ns // (2 * apart)
+    off = events.time_ns - (2 * group + 1) * apart
+    members = events.loudest.seen.members
+    good = (np.abs(off) <= 2 * WINDOW_NS) & (events.statistic >= config.least) & (members.sum(axis=1) > 1)
+    at_ns = time_ns[group] + off
+    for d, own in enumerate(triggers):
+        hop = (at_ns - slide[group] * (d * config.step_s * NS_PER_S) - own.gps_ns) // HOP_NS
+        inside = (hop >= 0) & (hop < len(own.valid))
+        good &= inside & own.valid[np.clip(hop, 0, len(own.valid) - 1)]
+    return slide[group][good], at_ns[good], events.statistic[good], members[good]
+
+
+def _one_of_each(slide: IntArray, time_ns: IntArray, statistic: FloatArray) -> IntArray:
+    """Return the events than which no louder one is as near as the same event, in the order of slide and time."""
+    order = np.lexsort((time_ns, slide))
+    span = int(np.ptp(time_ns)) + 2 * SAME_EVENT_NS if len(order) else 0
+    key = (slide[order] - slide.min(initial=0)) * span + (time_ns[order] - time_ns.min(initial=0))
+    low, high = np.searchsorted(key, key - SAME_EVENT_NS), np.searchsorted(key, key + SAME_EVENT_NS, side="right")
+    row, at = expand(low, high)
+    own, other = statistic[order][row], statistic[order][at]
+    beaten = np.bincount(row, (other > own) | ((other == own) & (at < row)), len(order)) > 0
+    return order[~beaten]
+
+
+def _seeds(
+    triggers: Sequence[Triggers], ranking: Ranking, config: SlideConfig, relative: FloatArray | None
+) -> tuple[IntArray, IntArray]:
+    """Return slide and time of every pair that an event could stand on; of those in one window the first."""
+    slides, times = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    least_q = _least_q(len(triggers), ranking, config.least, relative)
+    for a, b in combinations(range(len(triggers)), 2):
+        window = ranking.term.window_ns(triggers[a].detector, triggers[b].detector)
+        step = (b - a) * config.step_s * NS_PER_S
+        for pairs in slid_pairs(triggers[a], triggers[b], SlidRange(step, window, config.slides, least_q)):
+            loud = pairs
+            if len(triggers) == 2:
+                loud = pairs.take(_bound(triggers, pairs, ranking, config, relative) >= config.least)
+            slides.append(loud.slide)
+            times.append(triggers[a].time_ns[loud.first] + loud.slide * (a * config.step_s * NS_PER_S))
+    slide, time_ns = np.concatenate(slides), np.concatenate(times)
+    _, first = np.unique(np.stack((slide, time_ns // WINDOW_NS), axis=1), axis=0, return_index=True)
+    return slide[first], time_ns[first]
+
+
+def _bound(
+    triggers: Sequence[Triggers], pairs: SlidPairs, ranking: Ranking, config: SlideConfig, relative: FloatArray | None
+) -> FloatArray:
+    """Return q / 2 + T of two detectors' pairs: what an event's statistic could be at most."""
+    both = ((triggers[0], pairs.first), (triggers[1], pairs.second))
+    snr = np.stack([t.snr[rows] for t, rows in both], axis=1).astype(np.complex128)
+    moved = pairs.slide * (config.step_s * NS_PER_S)
+    time_ns = np.stack([t.time_ns[rows] + d * moved for d, (t, rows) in enumerate(both)], axis=1)
+    everybody = np.ones(snr.shape, dtype=np.bool_)
+    seen = Seen((triggers[0].detector, triggers[1].detector), everybody, snr, time_ns)
+    relative = np.ones(2) if relative is None else relative
+    bound: FloatArray = 0.5 * np.sum(np.abs(snr) ** 2, axis=1) + ranking.term.at(seen, everybody, relative)
+    return bound
+
+
+def _least_q(n_detectors: int, ranking: Ranking, least: float, relative: FloatArray | None) -> float:
+    """Return the squared SNR below which no pair can belong to an event that loud.
+
+    Of a set of m detectors the loudest pair has 2 / m of q at least. The most that m detectors' T can be is taken where
+    all tables have their maximum and all SNRs are equal.
+    """
+    q = np.linspace(20.0, 400.0, 3801)
+    volume = 3.0 * np.log(1.0 if relative is None else float(np.max(relative)))
+    most = max(float(p.values.max()) for p in ranking.term.pairs.values()) + volume
+    out = []
+    for m in range(2, n_detectors + 1):
+        each = np.sqrt(q / m)
+        pair = most - 7.0 * np.log(each * np.sqrt(2.0) / TABLE_SNR)
+        alone = -5.0 * np.log(each)
+        value = 0.5 * q + (m - 1) * pair - (m - 2) * alone - m * log_peak_rate(each)
+        out.append(2.0 / m * float(q[np.argmax(value >= least)]))
+    return min(out)
