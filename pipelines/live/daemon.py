@@ -21,7 +21,7 @@ import structlog
 from pipelines.live import checkpoint
 from pipelines.live.folders import own_folders
 from pipelines.live.hearing import HearingWatch
-from pipelines.live.observe import Observer
+from pipelines.live.observe import Observer, counted
 from pipelines.live.publisher import Published, Publisher
 from pipelines.live.source import KafkaBlocks
 from pipelines.search import Stopwatch, Tap, compose, search
@@ -196,7 +196,7 @@ def run(
         hearing = HearingWatch(settings.strain.detectors, clock)
         stages.tap = _watching(hooks.tap, hearing)
         restored = checkpoint.restore(stages, settings.daemon.state_dir)
-        publisher = Publisher(settings, clock, _counted(hooks.published))
+        publisher = Publisher(settings, clock, counted(hooks.published))
         closing.callback(publisher.close)
         heartbeats = Producer(settings.kafka)
         closing.callback(heartbeats.close, _LAST_BEAT_S)
@@ -230,17 +230,6 @@ def run(
         publisher.close()
         publisher.check()
     log.info("stopped")
-
-
-def _counted(on_published: Callable[[Published], None] | None) -> Callable[[Published], None]:
-    def published(alert: Published) -> None:
-        metrics.ALERTS.labels(alert.alert_type).inc()
-        if alert.number == 0:  # an event is heard of once; what follows has waited for something else
-            metrics.MERGER_TO_ALERT.observe((alert.acknowledged_ns - alert.candidate_ns) / NS_PER_S)
-        if on_published is not None:
-            on_published(alert)
-
-    return published
 
 
 def _watching(tap: Tap | None, hearing: HearingWatch) -> Tap:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 import prometheus_client
 
 from pipelines.live.hearing import Hearing, HearingWatch
-from pipelines.live.publisher import Publisher
+from pipelines.live.publisher import Published, Publisher
 from pipelines.live.source import SourceStatus
 from pipelines.search import Stages
 from stream import __version__, metrics
 from stream.align import DetectorStats
 from stream.health import Check
 from stream.kafka.consumer import Consumer
-from stream.records import DetectorStatus, Heartbeat
-from stream.timebase import Clock
+from stream.records import AlertType, DetectorStatus, Heartbeat
+from stream.timebase import NS_PER_S, Clock
 
 _TURNS_S = 10.0
 _MAX_SHOWN_LATENCY_S = 86_400.0
@@ -158,6 +160,24 @@ class Observer:
         if behind_s == 0:
             return "no strain from the future"
         return f"most detectors say that this machine's clock is {behind_s:.1f} s behind: see to its NTP"
+
+
+def counted(on_published: Callable[[Published], None] | None) -> Callable[[Published], None]:
+    """Return what is told of each alert that Kafka has: it is counted by type, then handed on.
+
+    From merger to alert counts for the first alert of an event alone: what follows has waited for something else.
+    """
+
+    def published(alert: Published) -> None:
+        metrics.ALERTS.labels(alert.alert_type).inc()
+        if alert.number == 0:
+            metrics.MERGER_TO_ALERT.observe((alert.acknowledged_ns - alert.candidate_ns) / NS_PER_S)
+        if on_published is not None:
+            on_published(alert)
+
+    for alert_type in get_args(AlertType):
+        metrics.ALERTS.labels(alert_type)  # from the start each is shown, as 0
+    return published
 
 
 def _refused_strain(lane: DetectorStats) -> dict[str, int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from stream.records import Background, Candidate, Peak
 from stream.timebase import NS_PER_S, SystemClock
 
 GPS_NS = 1_400_000_000_123_000_000
+WAITING = threading.Event()
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -50,6 +53,16 @@ def after_first_send() -> None:
     after(TransactionalProducer, "send")
 
 
+def while_sending() -> None:
+    """Let a send wait for its broker, and say so; who publishes dies meanwhile."""
+
+    def waits(*_: Any, **__: Any) -> None:
+        WAITING.set()
+        time.sleep(60)
+
+    TransactionalProducer.send = waits  # type: ignore[method-assign]
+
+
 def in_commit() -> None:
     """Die when the messages are on the broker and the commit is about to be asked for."""
     original = TransactionalProducer._try
@@ -66,6 +79,7 @@ def in_commit() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     "before_outbox": lambda: before(Outbox, "put"),
     "after_outbox": lambda: after(Outbox, "put"),
+    "while_sending": while_sending,
     "in_transaction": after_first_send,
     "before_commit": in_commit,
     "after_commit": lambda: before(Outbox, "acknowledge"),
@@ -90,8 +104,13 @@ def main(mode: str, step: str, config: str) -> None:
     STEPS[step]()
     if mode == "publisher":
         publisher = Publisher(settings, SystemClock())
-        for found in peaks():
-            publisher.publish(found)
+        first, second = peaks()
+        publisher.publish(first)
+        if step == "while_sending":
+            assert WAITING.wait(30)
+        publisher.publish(second)
+        if step == "while_sending":
+            die()
         publisher.close()
         publisher.check()
     else:

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from pipelines.live.daemon import AlertSink
 from pipelines.live.hearing import HearingWatch
-from pipelines.live.observe import Observer
+from pipelines.live.observe import Observer, counted
+from pipelines.live.publisher import Published
 from pipelines.live.source import SourceStatus
 from pipelines.offline.report import Report
 from pipelines.search import Stages, compose, step
@@ -177,3 +178,22 @@ def test_before_the_first_psd_it_says_that_it_waits_for_one() -> None:
     assert running.detectors() == (
         False, "H1 not heard for 7 s: PSD not usable yet, L1 not heard for 7 s: PSD not usable yet",
     )  # fmt: skip
+
+
+def test_alerts_are_counted_by_type_and_an_event_is_late_or_in_time_once() -> None:
+    """An update comes when something louder or better is known: it says nothing of how fast the event was heard."""
+
+    def seen() -> list[float]:
+        counts = [metrics.ALERTS.labels(kind)._value.get() for kind in ("PRELIMINARY", "UPDATE")]
+        return [*counts, metrics.MERGER_TO_ALERT._sum.get()]
+
+    told: list[Published] = []
+    before, published = seen(), counted(told.append)
+    alerts = [
+        Published("TS240517a", START_NS, START_NS + NS_PER_S // 2, 0, "PRELIMINARY"),
+        Published("TS240517a", START_NS, START_NS + 60 * NS_PER_S, 1, "UPDATE"),
+    ]
+    for alert in alerts:
+        published(alert)
+    assert told == alerts
+    assert [now - then for now, then in zip(seen(), before, strict=True)] == [1, 1, pytest.approx(0.5)]
