@@ -9,7 +9,8 @@
     │   ├── SchemaError         a record that does not fit its schema, or an unknown schema
     │   └── StrainFileError     an archive file that is damaged or is not strain
     ├── TransportError          Kafka: broker away, topic missing, message refused
-    │   └── DeadlineExceeded    an operation did not end in its time
+    │   ├── DeadlineExceeded    an operation did not end in its time
+    │   └── Fenced              another daemon has taken over a name that only one may hold      (exit code 4)
     ├── ModelError              a network that is missing, altered or does not fit
     │   └── ProviderError       the accelerator asked for is not there
     └── PublishError            an alert could not be made or sent
@@ -52,13 +53,13 @@ class StrainFileError(DataError):
 class TransportError(TocsinError):
     """Kafka did not do what was asked: broker away, topic missing, message refused."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
 
 class DeadlineExceeded(TransportError):  # noqa: N818 - the name says what happened
     """An operation did not end in its time."""
+
+
+class Fenced(TransportError):  # noqa: N818 - Kafka's word for it
+    """Another daemon has taken over a name that only one may hold; this one must end, and not be started again."""
 
 
 class ModelError(TocsinError):

@@ -113,6 +113,7 @@ class TopicSettings(_Section):
     external: str = Field("external.events", description="Normalised events of other messengers.")
     alerts: str = Field("alerts.gw", description="Alerts: Avro object container, one record.")
     alerts_json: str = Field("alerts.gw.json", description="The same alerts as GCN-style JSON.")
+    decisions: str = Field("events.decisions", description="What people decided: alerts to withdraw or confirm.")
     heartbeat: str = Field("status.heartbeat", description="One heartbeat per second of each daemon.")
     replication: int | None = Field(
         None, ge=1, le=32, description="Copies of each topic; by default 3, or as many as there are brokers if fewer."
@@ -267,6 +268,11 @@ class DaemonSettings(_Section):
         ge=0,
         description="A lag that lasts this long and does not shrink by as much is ended: skip to now, and say what was "
         "skipped.",
+    )
+    when_fenced: Literal["end", "wait"] = Field(
+        "end",
+        description="When another daemon takes over: end with exit code 4, or (for a supervisor that would start this "
+        "one again) do nothing more until told to end.",
     )
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     http_port: int = Field(9464, ge=0, le=65_535, description="Port of the same; 0 takes a free one.")

@@ -1,4 +1,5 @@
-"""The command ``tocsin``. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+"""The command ``tocsin``. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 4 another daemon
+took over (a supervisor must not start this one again), 130 interrupted.
 
 0 is also the end of a command that SIGTERM told to leave, or whose output nobody reads any more (``| head -1``).
 

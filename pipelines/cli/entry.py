@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipelines.cli import alerts, data, evaluate, exhibit, operate
 from stream import __version__
-from stream.errors import ConfigurationError, TocsinError
+from stream.errors import ConfigurationError, Fenced, TocsinError
 from stream.masking import mask_urls
 from stream.text import clean
 
@@ -64,6 +64,8 @@ def main() -> None:
         _without_reader()
     except ConfigurationError as error:
         _fail(error, 2)
+    except Fenced as error:
+        _fail(error, 4)
     except (TocsinError, OSError) as error:
         _fail(error, 1)
     except Exception as error:

@@ -8,6 +8,7 @@ import typer
 
 from pipelines.cli.common import Broker, Config, Detectors, Json, settings_from, show
 from stream.configuration import render_settings
+from stream.errors import Fenced
 
 topics_app = typer.Typer(help="Kafka topics: make them, list them, check them.", no_args_is_help=True)
 
@@ -22,7 +23,8 @@ def run(
 ) -> None:
     """Run the daemon: strain from Kafka, alerts to Kafka.
 
-    SIGTERM and Ctrl-C drain it: the publisher sends what waits, the state is written.
+    SIGTERM and Ctrl-C drain it: the publisher sends what waits, the state is written. Exit code 4 if another daemon
+    has taken over its names: do not start it again.
 
     Examples
     --------
@@ -38,7 +40,12 @@ def run(
         return
     from pipelines.live import daemon
 
-    daemon.run(settings)
+    try:
+        daemon.run(settings)
+    except Fenced as error:
+        if settings.daemon.when_fenced == "wait":
+            daemon.stay_down(error)
+        raise
 
 
 def doctor(config: Config = None, broker: Broker = None, as_json: Json = False) -> None:

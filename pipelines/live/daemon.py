@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipelines.live import checkpoint
+from pipelines.live.decisions import Decisions
 from pipelines.live.folders import own_folders
 from pipelines.live.hearing import HearingWatch
 from pipelines.live.observe import Observer, counted
@@ -29,9 +30,10 @@ from stream import __version__, metrics
 from stream.codec import strain_codec
 from stream.codec.avro import encode_heartbeat
 from stream.detect import Ranked
-from stream.errors import TransportError
+from stream.errors import Fenced, TransportError
 from stream.health import HealthServer
 from stream.kafka.consumer import Consumer
+from stream.kafka.ownership import Ownership
 from stream.kafka.producer import Producer
 from stream.kafka.topics import wait_for_topics
 from stream.records import Candidate, Masked, WhitenedSegment
@@ -187,6 +189,8 @@ def run(
         If what was asked for is not there, or another daemon has the state folder.
     PublishError
         If the publisher dies.
+    Fenced
+        If another daemon has taken over ``publish.transactional_id``, or this one's place in ``kafka.group_id``.
     """
     clock, hooks = clock or SystemClock(), hooks or Hooks()
     stop = stop or stop_on_signals()
@@ -196,7 +200,9 @@ def run(
         hearing = HearingWatch(settings.strain.detectors, clock)
         stages.tap = _watching(hooks.tap, hearing)
         restored = checkpoint.restore(stages, settings.daemon.state_dir)
-        publisher = Publisher(settings, clock, counted(hooks.published))
+        ownership = Ownership(settings)
+        closing.callback(Decisions(ownership).close)
+        publisher = Publisher(settings, clock, counted(hooks.published), ownership)
         closing.callback(publisher.close)
         heartbeats = Producer(settings.kafka)
         closing.callback(heartbeats.close, _LAST_BEAT_S)
@@ -230,6 +236,12 @@ def run(
         publisher.close()
         publisher.check()
     log.info("stopped")
+
+
+def stay_down(error: Fenced) -> None:
+    """Do nothing until a signal says to end: what ends is started again by some supervisors, whatever its code."""
+    log.error("stays_down", error=str(error), remedy="stop it, or give it names of its own and start it again")
+    stop_on_signals().wait()
 
 
 def _watching(tap: Tap | None, hearing: HearingWatch) -> Tap:

@@ -31,7 +31,8 @@ import structlog
 from pipelines.events import Events
 from pipelines.live.truth import Truth
 from stream.codec.alert import Outgoing, encode, sent_of
-from stream.errors import DataError, DeadlineExceeded, PublishError, TransportError
+from stream.errors import DataError, DeadlineExceeded, Fenced, PublishError, TransportError
+from stream.kafka.ownership import Ownership
 from stream.kafka.producer import TransactionalProducer
 from stream.publish import Outbox
 from stream.records import AlertType, Finding, Revision
@@ -67,6 +68,8 @@ class Publisher:
     clock : Clock
     on_published : callable, optional
         Told of every acknowledged alert, from the drain's thread.
+    ownership : Ownership, optional
+        Asked before each producer is made: a daemon that another has taken over from makes none, and ends.
 
     Raises
     ------
@@ -75,8 +78,13 @@ class Publisher:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, on_published: Callable[[Published], None] | None = None
+        self,
+        settings: Settings,
+        clock: Clock,
+        on_published: Callable[[Published], None] | None = None,
+        ownership: Ownership | None = None,
     ) -> None:
+        self._ownership = ownership
         self._settings = settings
         self._clock = clock
         self._on_published = on_published
@@ -110,7 +118,9 @@ class Publisher:
         self._wake.set()
 
     def check(self) -> None:
-        """Raise what killed the drain, if it is dead."""
+        """Raise what killed the drain, if it is dead, and what ended the right to publish."""
+        if self._ownership is not None:
+            self._ownership.check()
         if self._error is not None:
             raise PublishError(f"the publisher stopped: {self._error}") from self._error
 
@@ -161,6 +171,9 @@ class Publisher:
                 attempt = 0 if self._drain() else attempt + 1
                 if not self._finished():
                     self._wake.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else None)
+        except Fenced as error:
+            self._error = error
+            log.error("publisher_fenced", error=str(error), alerts_in_outbox=len(self._outbox))
         except BaseException as error:
             self._error = error
             log.error("publisher_died", error=str(error), exc_info=True)
@@ -184,6 +197,8 @@ class Publisher:
                 self._send(alert)
         except TransportError as error:
             self._in_step = False
+            if self._ownership is not None:
+                self._ownership.check()
             self._say(error)
             return False
         return True
@@ -243,6 +258,8 @@ class Publisher:
     def _get_in_step(self) -> None:
         """Make a producer, which ends what an older one left open, and read what has come to the topic."""
         settings, publish = self._settings, self._settings.publish
+        if self._ownership is not None:
+            self._ownership.confirm(settings.kafka.operation_timeout_s, self._abandoned)
         self._producer = TransactionalProducer(
             settings.kafka, publish.transactional_id, publish.transactions, self._abandoned
         )

@@ -158,10 +158,7 @@ class SchemaRegistry:
             return self._writers[schema_id]
         now_s = self._monotonic()
         if now_s < self._away_until_s:
-            raise TransportError(
-                f"registry {self._url} is away: not asked for schema {schema_id}",
-                retry_after_s=self._away_until_s - now_s,
-            )
+            raise TransportError(f"registry {self._url} is away: not asked for schema {schema_id}")
         self._unknown = {known: entry for known, entry in self._unknown.items() if now_s < entry[0]}
         if schema_id in self._unknown:
             raise SchemaError(self._unknown[schema_id][1])
@@ -199,6 +196,5 @@ class SchemaRegistry:
 
     def _away(self, error: Exception) -> TransportError:
         return TransportError(
-            f"registry {self._url} does not answer ({mask_urls(repr(error))}): check kafka.schema_registry_url",
-            retry_after_s=1.0,
+            f"registry {self._url} does not answer ({mask_urls(repr(error))}): check kafka.schema_registry_url"
         )

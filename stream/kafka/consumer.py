@@ -16,7 +16,7 @@ import confluent_kafka
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, TopicPartition
 
-from stream.errors import TransportError
+from stream.errors import Fenced, TransportError
 from stream.kafka import config
 from stream.kafka.deadline import Deadline
 from stream.kafka.standing import INTERVAL_MS, LeaderWatch, Standing
@@ -27,6 +27,7 @@ log = structlog.get_logger()
 _CLOSE_S = 10.0
 _AGAIN_S = 0.2
 _END_S = 2.0
+_KEPT = ("committed", "unread")
 
 FATAL = {KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 
@@ -51,14 +52,17 @@ class Consumer:
     ----------
     settings : KafkaSettings
     topics : sequence of str
-    start : {"committed", "earliest", "latest"} or int
-        Where to begin; an int is a Unix time in nanoseconds. ``committed`` falls back to ``latest``.
+    start : {"committed", "unread", "earliest", "latest"} or int
+        Where to begin; an int is a Unix time in nanoseconds. ``committed`` falls back to ``latest``, ``unread`` to
+        ``earliest``.
     group_id : str, optional
         Instead of the settings' group; a reader that keeps no place gets one of its own.
     instance_id : str, optional
         A fixed name in the group: its holder comes back without a rebalance, and the younger of two ends the older.
     may_commit : callable
         Asked before each commit; while it says no, the place on the broker stays where it is.
+    on_answer : callable, optional
+        Told in a poll what the coordinator answered to :meth:`ask`, with its number.
     """
 
     def __init__(
@@ -69,21 +73,27 @@ class Consumer:
         group_id: str | None = None,
         instance_id: str | None = None,
         may_commit: Callable[[], bool] = lambda: True,
+        on_answer: Callable[[int, KafkaError | None], None] = lambda number, error: None,
     ) -> None:
         self._may_commit = may_commit
+        self._on_answer = on_answer
+        self._topics = frozenset(topics)
         self._timeout_s = settings.operation_timeout_s
         self._start = start
         self._closed = False
         self._assigned: frozenset[tuple[str, int]] = frozenset()
+        self._paused: frozenset[tuple[str, int]] = frozenset()
         self._next: dict[tuple[str, int], int] = {}
         self._watch = BrokerWatch("consumer")
-        if start != "committed" and group_id is None:
+        if start not in _KEPT and group_id is None:
             group_id = f"{settings.group_id}-{uuid.uuid4().hex[:12]}"
         self._leaders = LeaderWatch()
         callbacks = {
             "error_cb": self._watch, "on_commit": self._committed, "stats_cb": self._leaders,
             "statistics.interval.ms": INTERVAL_MS,
         }  # fmt: skip
+        if start == "unread":
+            callbacks["auto.offset.reset"] = "earliest"
         self._consumer = confluent_kafka.Consumer(config.consumer(settings, group_id, instance_id) | callbacks)
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
@@ -145,6 +155,24 @@ class Consumer:
             if exception.args[0].code() != KafkaError._NO_OFFSET:
                 log.warning("offsets_not_committed", error=str(exception))
 
+    def pause(self, wanted: bool) -> None:
+        """Read nothing for a while, or go on; polls then keep the membership alive and return nothing."""
+        want = self._assigned if wanted else frozenset()
+        for change, apply in (
+            (want - self._paused, self._consumer.pause),
+            (self._paused - want, self._consumer.resume),
+        ):
+            if change:
+                apply([TopicPartition(topic, number) for topic, number in change])
+        self._paused = want
+
+    def ask(self, topic: str, number: int) -> None:
+        """Ask the coordinator whether this is a member still; ``on_answer`` is told in a later poll.
+
+        It commits a number as the place in a topic that the group does not read: only the answer to that counts.
+        """
+        self._consumer.commit(offsets=[TopicPartition(topic, 0, number)], asynchronous=True)
+
     def seek_to_end(self) -> None:
         """Skip to now in every partition; one that cannot be moved just now is logged and read on."""
         for topic, number in self.assigned:
@@ -175,7 +203,10 @@ class Consumer:
                 log.warning("offsets_not_committed", error=str(exception))
         self._consumer.close()
 
-    def _committed(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+    def _committed(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        for place in places:
+            if place.topic not in self._topics:
+                self._on_answer(place.offset, error or place.error)
         if error is not None and error.code() != KafkaError._NO_OFFSET:
             self._watch(error)
 
@@ -187,7 +218,7 @@ class Consumer:
             if (p.topic, p.partition) in self._next
         ]
         fresh = [p for p in partitions if (p.topic, p.partition) not in self._next]
-        if self._start != "committed" and fresh:
+        if self._start not in _KEPT and fresh:
             fresh = self._placed(consumer, fresh)
         partitions = known + fresh
         log.info("partitions_assigned", partitions=[f"{p.topic}[{p.partition}]" for p in partitions])
@@ -228,13 +259,14 @@ class Consumer:
         self.commit()
         consumer.incremental_unassign(partitions)
         self._assigned -= {(p.topic, p.partition) for p in partitions}
+        self._paused &= self._assigned
 
     def _checked(self, raw: confluent_kafka.Message) -> Message | None:
         error = raw.error()
         if error is None:
             return message_of(raw)
         if error.code() == KafkaError._FATAL or error.fatal():
-            raise TransportError(
+            raise Fenced(
                 f"the group membership ended: {error.str()}: another daemon has this kafka.group_id and "
                 "kafka.group_instance_id: stop one of them, or give it another name"
             )

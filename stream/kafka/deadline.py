@@ -58,7 +58,6 @@ class Deadline:
         if left == 0.0:
             raise DeadlineExceeded(
                 f"{self._what} did not end within {self._seconds:g} s: {self._why} "
-                "(kafka.bootstrap_servers, kafka.operation_timeout_s)",
-                retry_after_s=1.0,
+                "(kafka.bootstrap_servers, kafka.operation_timeout_s)"
             )
         return left

@@ -10,7 +10,7 @@ from typing import Any
 import confluent_kafka
 import structlog
 
-from stream.errors import DeadlineExceeded, TransportError
+from stream.errors import DeadlineExceeded, Fenced, TransportError
 from stream.kafka import config
 from stream.kafka.deadline import Deadline
 from stream.kafka.watch import BrokerWatch
@@ -21,6 +21,11 @@ _SLICE_S = 1.0
 _AGAIN_S = 0.1
 _ABORT_S = 5.0
 """A transaction that is not aborted in this time is ended by the next producer of its id."""
+_FENCED = {
+    confluent_kafka.KafkaError._FENCED,
+    confluent_kafka.KafkaError.INVALID_PRODUCER_EPOCH,
+    confluent_kafka.KafkaError.PRODUCER_FENCED,
+}
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -90,7 +95,11 @@ class Producer:
 
     def close(self, timeout_s: float | None = None) -> None:
         """Flush what can be flushed within the time-out, and say what could not."""
-        left = self._producer.flush(self._timeout_s if timeout_s is None else timeout_s)
+        try:
+            left = self._producer.flush(self._timeout_s if timeout_s is None else timeout_s)
+        except confluent_kafka.KafkaException as error:  # of a producer that was fenced
+            log.info("producer_was_over", error=str(error))
+            return
         if left:
             log.error("producer_closed_unflushed", messages=left)
             self._producer.purge()
@@ -102,7 +111,15 @@ class Producer:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             failure, self._failure = self._failure, None
-            raise TransportError(failure, retry_after_s=1.0)
+            raise TransportError(failure)
+
+
+def fenced_by(transactional_id: str) -> str:
+    """Return what an error says of an id that another has taken over."""
+    return (
+        f"another producer has publish.transactional_id={transactional_id}: stop one of the two daemons, or give each "
+        "an id of its own"
+    )
 
 
 class TransactionalProducer(Producer):
@@ -128,6 +145,7 @@ class TransactionalProducer(Producer):
         abandoned: Callable[[], bool] = lambda: False,
     ) -> None:
         self._transactions = transactions
+        self._transactional_id = transactional_id
         self._abandoned = abandoned
         timeouts = {"transaction.timeout.ms": 60_000, "message.timeout.ms": 30_000}
         extra = {"transactional.id": transactional_id, **timeouts} if transactions else {}
@@ -142,8 +160,10 @@ class TransactionalProducer(Producer):
         Raises
         ------
         TransportError
-            If the transaction could not be committed: nothing of it will be read. ``retry_after_s`` is None when
-            another producer has taken over the transactional id (fenced): do not retry.
+            If the transaction could not be committed: nothing of it will be read.
+        Fenced
+            If a younger producer has this id, or the broker has ended the transaction because it was open too long.
+            Which of the two, :class:`stream.kafka.ownership.Ownership` knows.
         """
         if self._transactions:
             self._try("begin_transaction")
@@ -188,10 +208,7 @@ class TransactionalProducer(Producer):
         except confluent_kafka.KafkaException as exception:
             error = exception.args[0]
             if error.retriable():
-                raise DeadlineExceeded(f"{call} is not done: {error.str()}", retry_after_s=_AGAIN_S) from exception
-            fatal = error.fatal() or error.code() == confluent_kafka.KafkaError._FENCED
-            raise TransportError(
-                f"{call} failed: {error.str()}"
-                + (" (another producer has this publish.transactional_id: stop one of them)" if fatal else ""),
-                retry_after_s=None if fatal else 0.5,
-            ) from exception
+                raise DeadlineExceeded(f"{call} is not done: {error.str()}") from exception
+            if error.code() in _FENCED:
+                raise Fenced(f"{call} failed: {error.str()}: {fenced_by(self._transactional_id)}") from exception
+            raise TransportError(f"{call} failed: {error.str()}") from exception

@@ -56,6 +56,7 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
         TopicSpec(settings.topics.external, 30 * 24 * _HOUR_MS, block),
         TopicSpec(settings.topics.alerts, -1, config.MAX_MESSAGE_BYTES),
         TopicSpec(settings.topics.alerts_json, -1, config.MAX_MESSAGE_BYTES),
+        TopicSpec(settings.topics.decisions, -1, 1024 * 1024),
         TopicSpec(settings.topics.heartbeat, 24 * _HOUR_MS, 1024 * 1024),
     ]
 
@@ -78,8 +79,7 @@ def cluster_metadata(settings: Settings) -> ClusterMetadata:
         return admin_client(settings).list_topics(timeout=timeout_s)
     except confluent_kafka.KafkaException as error:
         raise TransportError(
-            f"no broker at {settings.kafka.bootstrap_servers} within {timeout_s:g} s: {error.args[0].str()}",
-            retry_after_s=5,
+            f"no broker at {settings.kafka.bootstrap_servers} within {timeout_s:g} s: {error.args[0].str()}"
         ) from error
 
 

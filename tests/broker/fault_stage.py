@@ -36,7 +36,7 @@ def fault_settings(cluster: KafkaCluster, folder: Path, prefix: str = "") -> Set
             "topics": {
                 "strain_prefix": prefix + "strain.", "external": prefix + "external.events",
                 "alerts": prefix + "alerts.gw", "alerts_json": prefix + "alerts.gw.json",
-                "heartbeat": prefix + "status.heartbeat",
+                "heartbeat": prefix + "status.heartbeat", "decisions": prefix + "events.decisions",
             },
             "infer": {"threads": 1},
             "publish": {"outbox": folder / "state" / "outbox", "transactional_id": prefix + "tocsin-alerts"},

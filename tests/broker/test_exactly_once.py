@@ -39,6 +39,7 @@ def settings(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> Settings:
             "topics": {
                 "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
                 "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",
+                "decisions": fresh + ".decisions",
             },
             "publish": {"outbox": tmp_path / "outbox", "transactional_id": fresh},
             "daemon": {"state_dir": tmp_path, "http_port": 0},

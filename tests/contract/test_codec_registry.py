@@ -192,9 +192,8 @@ def test_registry_that_is_away_is_a_transport_error_with_its_address(server: Reg
     with Registry() as gone:
         url = gone.url
     away = SchemaRegistry(url, timeout_s=0.2)
-    with pytest.raises(TransportError, match=r"registry 127\.0\.0\.1.*schema_registry_url") as caught:
+    with pytest.raises(TransportError, match=r"registry 127\.0\.0\.1.*schema_registry_url"):
         away.frame(TOPIC, encode_strain(made.STRAIN))
-    assert caught.value.retry_after_s == 1.0
 
 
 class Seconds:
@@ -219,9 +218,8 @@ def test_a_registry_that_is_away_costs_one_wait_and_comes_back() -> None:
     with pytest.raises(TransportError, match="does not answer"):
         reader.unframe("strain", framed(1))
     for schema_id in (1, 2):
-        with pytest.raises(TransportError, match=f"is away: not asked for schema {schema_id}") as caught:
+        with pytest.raises(TransportError, match=f"is away: not asked for schema {schema_id}"):
             reader.unframe("strain", framed(schema_id))
-        assert caught.value.retry_after_s == PAUSE_S
     seconds.now_s += PAUSE_S
     with pytest.raises(TransportError, match="does not answer"):
         reader.unframe("strain", framed(1))

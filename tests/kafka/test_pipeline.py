@@ -57,6 +57,7 @@ def settings(any_broker: AnyBroker, fresh: str, tmp_path: Path) -> Settings:
             "topics": {
                 "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
                 "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",
+                "decisions": fresh + ".decisions",
             },
             "publish": {
                 "outbox": tmp_path / "outbox", "transactional_id": fresh,

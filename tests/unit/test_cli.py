@@ -17,6 +17,8 @@ from fastavro import reader
 from typer.testing import CliRunner
 
 from pipelines.cli import app, entry
+from pipelines.live import daemon
+from stream.errors import Fenced
 
 COMMANDS = [
     ["run"], ["demo"], ["simulate"], ["replay"], ["fetch"], ["subscribe"], ["doctor"], ["topics", "create"],
@@ -65,6 +67,41 @@ def test_no_broker_exits_with_1_and_says_so() -> None:
     assert wrong.returncode == 1
     assert "no broker at 127.0.0.1:1" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_daemon_that_another_took_over_from_exits_with_4(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fenced(_: object) -> None:
+        raise Fenced("another producer has publish.transactional_id=x")
+
+    monkeypatch.setattr(daemon, "run", fenced)
+    monkeypatch.setattr(sys, "argv", ["tocsin", "run"])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 4
+    assert "another producer has publish.transactional_id=x" in capsys.readouterr().err
+
+
+def test_one_that_is_told_to_wait_stays_until_it_is_told_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fenced(_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)  # the supervisor's signal, a little later
+        raise Fenced("another producer has publish.transactional_id=x")
+
+    began_s = time.monotonic()
+    monkeypatch.setattr(daemon, "run", fenced)
+    monkeypatch.setattr(sys, "argv", ["tocsin", "run"])
+    monkeypatch.setenv("TOCSIN_DAEMON__WHEN_FENCED", "wait")
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            entry.main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 4
+    assert time.monotonic() - began_s > 0.1
 
 
 def test_a_damaged_file_is_named_and_exits_with_1(data_dir: Path) -> None:

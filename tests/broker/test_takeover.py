@@ -1,0 +1,139 @@
+"""Two daemons with one transactional id and groups of their own: the older ends and leaves the younger alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from broker import child
+from broker.apache_kafka import ApacheKafka
+
+from pipelines.live.decisions import Decisions
+from pipelines.live.publisher import Publisher
+from pipelines.subscribe import receive
+from stream.configuration import load_settings
+from stream.errors import Fenced
+from stream.kafka.ownership import Ownership
+from stream.kafka.producer import TransactionalProducer
+from stream.kafka.reading import read_all
+from stream.kafka.topics import create
+from stream.settings import Settings
+from stream.timebase import SystemClock
+
+pytestmark = pytest.mark.broker
+_HANG_S = 60.0
+
+
+class Running:
+    """A daemon without its search."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ownership = Ownership(settings)
+        self.decisions = Decisions(self.ownership)
+        self.publisher = Publisher(settings, SystemClock(), ownership=self.ownership)
+
+    def fenced(self) -> bool:
+        try:
+            self.publisher.check()
+        except Fenced:
+            return True
+        return False
+
+    def close(self) -> None:
+        self.publisher.close()
+        self.decisions.close()
+
+
+Start = Callable[[str], Running]
+
+
+@pytest.fixture
+def start(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> Iterator[Start]:
+    running: list[Running] = []
+
+    def begin(name: str) -> Running:
+        topics = {kind: fresh + kind for kind in ("alerts", "alerts_json", "heartbeat", "external", "decisions")}
+        settings = load_settings(
+            None,
+            {
+                "kafka": {"bootstrap_servers": kafka.bootstrap_servers, "group_id": fresh + name},
+                "topics": topics | {"strain_prefix": fresh},
+                "publish": {"outbox": tmp_path / name, "transactional_id": fresh},
+            },
+        )
+        create(settings)
+        running.append(Running(settings))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        each.close()
+
+
+def wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + _HANG_S
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def alerts(settings: Settings) -> list[str]:
+    return [receive(m).superevent_id for m in read_all(settings.kafka, settings.topics.alerts)]
+
+
+def test_the_older_ends_though_it_has_nothing_to_send_and_each_event_is_one_alert(start: Start, fresh: str) -> None:
+    older = start("older")
+    wait(lambda: older.publisher.ready)
+    younger = start("younger")
+    wait(older.fenced)
+    with pytest.raises(Fenced, match=f"this daemon ends.*publish.transactional_id={fresh}: stop one of the two"):
+        older.publisher.check()
+    younger.publisher.publish(child.candidate())
+    wait(lambda: younger.publisher.ready and younger.publisher.waiting == 0)
+    assert alerts(younger.settings) == ["TS240517a"]
+    assert not younger.fenced()
+
+
+def test_the_older_does_not_take_the_id_back_when_the_broker_returns(start: Start, kafka: ApacheKafka) -> None:
+    """Both have an alert to send and lose their producers in the outage; to make one anew fences who has it."""
+    older = start("older")
+    wait(lambda: older.publisher.ready)
+    younger = start("younger")
+    wait(lambda: younger.publisher.ready)
+    kafka.kill()
+    try:
+        for each in (older, younger):
+            with suppress(Fenced):
+                each.publisher.publish(child.candidate())
+    finally:
+        kafka.up()
+    wait(older.fenced)
+    wait(lambda: younger.publisher.safe and younger.publisher.waiting == 0)
+    assert not younger.fenced()
+    assert alerts(younger.settings) == ["TS240517a"]
+
+
+def test_to_be_fenced_is_not_the_end_while_nobody_has_taken_over(start: Start, fresh: str) -> None:
+    """A broker fences a producer, too, whose transaction was open too long."""
+    alone = start("alone")
+    wait(lambda: alone.publisher.ready)
+    TransactionalProducer(alone.settings.kafka, fresh).close()
+    alone.publisher.publish(child.candidate())
+    wait(lambda: alone.publisher.safe and alone.publisher.waiting == 0)
+    assert not alone.fenced()
+    assert alerts(alone.settings) == ["TS240517a"]
+
+
+def test_a_start_after_an_end_has_the_name_at_once(start: Start) -> None:
+    """The name of who has ended is kept until its session is over; its next start does not wait for that."""
+    first = start("first")
+    wait(lambda: first.publisher.ready)
+    first.close()
+    began_s = time.monotonic()
+    second = start("first")
+    wait(lambda: second.publisher.ready)
+    assert time.monotonic() - began_s < second.settings.kafka.session_timeout_s / 2
