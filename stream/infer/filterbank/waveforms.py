@@ -23,27 +23,30 @@ _RAMP = 0.1
 _LOWEST_HZ = 12.0
 
 
-def frequencies_hz() -> FloatArray:
-    """Return the frequencies of a template's spectrum, shape (N_FFT / 2 + 1,)."""
-    return np.arange(N_FFT // 2 + 1) / DURATION_S
+def frequencies_hz(duration_s: int = DURATION_S) -> FloatArray:
+    """Return the frequencies of a template's spectrum, shape (duration_s * 1024 + 1,)."""
+    return np.arange(duration_s * RATE_HZ // 2 + 1) / duration_s
 
 
-def waveforms(parameters: FloatArray) -> Complex64Array:
+def waveforms(parameters: FloatArray, duration_s: int = DURATION_S) -> Complex64Array:
     """Return the spectra of templates.
 
     Parameters
     ----------
     parameters : array of float64, shape (n, 4)
         Masses in solar masses (detector frame), larger first, and the spins along the orbit.
+    duration_s : int
+        Length of the circle: frequencies are one over it apart.
 
     Returns
     -------
-    array of complex64, shape (n, N_FFT / 2 + 1)
+    array of complex64, shape (n, duration_s * 1024 + 1)
         Strain per hertz at 1 Mpc, times ``STRAIN_SCALE``; the other polarisation is the same turned by a quarter.
     """
-    out = np.zeros((len(parameters), N_FFT // 2 + 1), dtype=np.complex64)
+    frequency = frequencies_hz(duration_s)
+    out = np.zeros((len(parameters), len(frequency)), dtype=np.complex64)
     for k, row in enumerate(parameters):
-        out[k] = _waveform(tuple(float(v) for v in row))
+        out[k] = _waveform(tuple(float(v) for v in row), frequency)
     return out
 
 
@@ -54,19 +57,19 @@ def chirp_mass_msun(parameters: FloatArray) -> FloatArray:
     return mass
 
 
-def _waveform(row: Iterable[float]) -> ComplexArray:
+def _waveform(row: Iterable[float], frequency_hz: FloatArray) -> ComplexArray:
     m1, m2, chi1, chi2 = row
     # Maggiore, Gravitational Waves vol. 1, eq. 4.20: the frequency 12 s before the merger, to leading order.
     mc_s = float(chirp_mass_msun(np.array([m1, m2]))) * lal.MTSUN_SI
     start_hz = max(_LOWEST_HZ, (5.0 / (256.0 * _LONGEST_S)) ** 0.375 * mc_s**-0.625 / np.pi)
     plus, _ = lalsimulation.SimInspiralChooseFDWaveform(
         m1 * lal.MSUN_SI, m2 * lal.MSUN_SI, 0.0, 0.0, chi1, 0.0, 0.0, chi2, 1e6 * lal.PC_SI, 0.0, 0.0, 0.0,
-        0.0, 0.0, 1 / DURATION_S, start_hz, RATE_HZ / 2, 20.0, None, lalsimulation.IMRPhenomXAS,
+        0.0, 0.0, frequency_hz[1], start_hz, RATE_HZ / 2, 20.0, None, lalsimulation.IMRPhenomXAS,
     )  # fmt: skip
-    values = plus.data.data[: N_FFT // 2 + 1]
-    spectrum: ComplexArray = np.zeros(N_FFT // 2 + 1, dtype=np.complex128)
+    values = plus.data.data[: len(frequency_hz)]
+    spectrum: ComplexArray = np.zeros(len(frequency_hz), dtype=np.complex128)
     spectrum[: len(values)] = values
     # A sharp edge would ring through the whole circle.
-    ramp = np.clip((frequencies_hz() / start_hz - 1.0) / _RAMP, 0.0, 1.0)
+    ramp = np.clip((frequency_hz / start_hz - 1.0) / _RAMP, 0.0, 1.0)
     spectrum *= np.sin(0.5 * np.pi * ramp) ** 2 * STRAIN_SCALE
     return spectrum
