@@ -20,11 +20,11 @@ import numpy as np
 import scipy.fft
 
 from pipelines.progress import Progress, progress
-from stream.condition.frontend import STRAIN_SCALE
 from stream.infer.filterbank.bank import SHIPPED, Bank, write_bank
 from stream.infer.filterbank.waveforms import chirp_mass_msun, frequencies_hz, waveforms
 from stream.simulate.psds import psd
 from stream.types import Complex64Array, Float32Array, FloatArray, IntArray
+from stream.units import STRAIN_SCALE
 
 _CIRCLE_S = 2
 _LOW_HZ, _HIGH_HZ = 18.0, 512.0
