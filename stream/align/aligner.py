@@ -28,7 +28,8 @@ from dataclasses import replace
 
 from stream.align.jump import JUMP_HOPS, JumpGuard
 from stream.align.lane import Lane
-from stream.align.reasons import LATE, SKIPPED, VALID, masked_runs
+from stream.align.late import LateNotes
+from stream.align.reasons import SKIPPED, VALID, masked_runs
 from stream.align.ring import RING_HOPS
 from stream.align.stats import AlignStats
 from stream.blocks import MAX_BLOCK_HOPS, is_sound
@@ -41,7 +42,6 @@ SKIP_TAIL_HOPS = 2 * HOPS_PER_S
 """Masked hops that are handed on before a skip, so that what is pending downstream ends."""
 
 DEFAULT_RATE_HZ = 4096
-_MAX_LATE_NOTES = 256
 _EPOCH_HOPS = 30 * 86_400 * HOPS_PER_S
 """A timeline that moves further than this is another epoch: nobody missed the time between."""
 
@@ -75,7 +75,7 @@ class Aligner:
         self._floor: int | None = None  # nothing before this is ever released again
         self._data_hops = 0  # hops by which delivered data moved the watermark: gaps of everyone do not count
         self._started = False
-        self._late: list[Masked] = []
+        self._late = LateNotes()
         self._skips = self._skipped_hops = self._unknown = 0
 
     def push(self, block: StrainBlock | WitnessBlock) -> list[AlignedSpan]:
@@ -170,7 +170,7 @@ class Aligner:
             lane.note_delay(self._watermark - end)
         late_start, late_stop = lane.write(block, self._next)
         if late_stop > late_start:
-            self._note_late(lane.detector, late_start, late_stop)
+            self._late.note(lane.detector, late_start, late_stop)
         if end >= self._watermark - self._wait(lane):
             lane.heard_at = self._data_hops
 
@@ -183,19 +183,6 @@ class Aligner:
                 lane.forget()
             self._watermark = max(start, end)
         self._next = start
-
-    def _note_late(self, detector: str, start: int, stop: int) -> None:
-        """Note a stretch, joined to the detector's last one where they touch; nothing goes uncounted."""
-        for k in range(len(self._late) - 1, -1, -1):
-            last = self._late[k]
-            if last.detector == detector:
-                touches = last.end_ns == start * HOP_NS
-                if touches or len(self._late) >= _MAX_LATE_NOTES:  # so many notes: right in sum, if not in place
-                    length_ns = (stop - start) * HOP_NS
-                    self._late[k] = replace(last, end_ns=last.end_ns + length_ns)
-                    return
-                break
-        self._late.append(Masked(detector, start * HOP_NS, stop * HOP_NS, LATE))
 
     def _longest(self, lane: Lane) -> int:
         return lane.longest_block or max(other.longest_block for other in self._lanes.values())
@@ -251,7 +238,7 @@ class Aligner:
         return spans
 
     def _span(self, start: int, stop: int) -> AlignedSpan:
-        masked, self._late = self._late, []
+        masked = self._late.take()
         segments = []
         for lane in self._lanes.values():
             samples, codes = lane.take(start, stop, lane.empty_code(self._present(lane)), self._common_rate_hz())

@@ -6,6 +6,7 @@ import numpy as np
 
 from stream import filters
 from stream.denoise.fit import SEGMENT_S, STEP_S, Band, Spectra
+from stream.denoise.judge import Judge
 from stream.denoise.kept import EngineState
 from stream.denoise.regressors import BAND_LOW_HZ, MISSING, Layout, RegressorBank
 from stream.denoise.resample import BAND_EDGE, Resampler
@@ -32,8 +33,6 @@ _FILTER_START_HOPS = 4  # of the regressors' own filters, beyond the taps
 _STRAIN_START_HOPS = HOPS_PER_S  # of the high-pass that holds the seismic wall down
 _STEP_HOPS = STEP_S * HOPS_PER_S
 _SEGMENT_HOPS = SEGMENT_S * HOPS_PER_S
-_SUBBAND_HZ = 16.0
-_SUBBAND_LIMIT = 1.1
 
 
 class Engine:
@@ -85,8 +84,7 @@ class Engine:
         self._old = self._new
         self._gate = self._old_gate = 0.0
         self._why_not = NOT_PROVEN
-        self._raw: FloatArray = np.zeros(len(self._band.inside))
-        self._cleaned = self._raw.copy()
+        self._judged = Judge(self._band)
         self._added = False
         self._next_ns: int | None = None
         # Raw strain, prediction and regressors of the last 4 s, at slot hop % 64.
@@ -251,23 +249,15 @@ class Engine:
             self.loud_segments += 1
             return
         self._added = True
-        self._raw += np.abs(d) ** 2
-        self._cleaned += np.abs(d - predicted) ** 2
+        self._judged.add(d, d - predicted)
 
     def _judge(self) -> None:
         """Open or shut the gate by what the filters did since the last update."""
+        verdict = self._judged.verdict(self._spectra.weights())
         if self.fits:
-            weights = self._spectra.weights() / np.abs(self._band.lowering) ** 2
-            edges = np.arange(BAND_LOW_HZ, self._band.frequencies_hz[self._band.inside][-1], _SUBBAND_HZ)
-            cuts = np.searchsorted(self._band.frequencies_hz, edges)
-            raw = np.add.reduceat(weights * self._raw, cuts)[:-1]
-            cleaned = np.add.reduceat(weights * self._cleaned, cuts)[:-1]
-            self.power_ratio = float(cleaned.sum() / raw.sum())
-            good = self.power_ratio <= 1.0 and bool(np.all(cleaned <= _SUBBAND_LIMIT * raw))
-            self._why_not = WORSE if not good else NOTHING
-            self._gate = 1.0 if good and self._new.any() else 0.0
-        self._raw[:] = 0.0
-        self._cleaned[:] = 0.0
+            self.power_ratio = verdict.power_ratio
+            self._why_not = NOTHING if verdict.good else WORSE
+            self._gate = 1.0 if verdict.good and self._new.any() else 0.0
 
 
 def _cut(group: WitnessGroup, n_hops: int, start: int, stop: int) -> WitnessGroup:
