@@ -15,7 +15,6 @@ import numpy as np
 from stream.timebase import NS_PER_S
 from stream.types import FloatArray
 
-_LAL_NAMES = {"H1": "LHO_4k", "L1": "LLO_4k", "V1": "VIRGO", "K1": "KAGRA", "I1": "LIO_4k"}
 _DETECTORS = {d.frDetector.prefix: d for d in lal.CachedDetectors}
 
 

@@ -48,6 +48,7 @@ def test_the_wheel_lets_python_m_tocsin_run(tmp_path: Path) -> None:
     """The forced file is what an editable install copies as well, beside its path to this tree."""
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(wheel) as archive:
+        assert set(archive.namelist()) >= {f"{package}/py.typed" for package in ("stream", "pipelines", "schemas")}
         archive.extract("tocsin/__main__.py", tmp_path / "installed")
     path = os.pathsep.join([str(tmp_path / "installed"), str(ROOT)])
     done = python("-m", "tocsin", "--version", PYTHONPATH=path)
