@@ -1,0 +1,138 @@
+"""Whatever is found and wherever the process dies: each revision is on the topic once, in its order."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from broker import child
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.live import publisher as module
+from pipelines.live import truth
+from pipelines.live.publisher import Publisher
+from stream.codec.alert import sent_of
+from stream.errors import TransportError
+from stream.kafka.consumer import Message
+from stream.publish import Outbox
+from stream.records import Candidate, Revision
+from stream.settings import KafkaSettings, PublishSettings, Settings
+from stream.superevent import Sent, Superevents
+from stream.timebase import SystemClock
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class World:
+    """What outlives a process: the topic; and how many steps it is given to the next fault."""
+
+    def __init__(self, faults: list[tuple[int, type[BaseException]]]) -> None:
+        self.faults = faults
+        self.topic: list[Message] = []
+
+    def step(self, may: tuple[type[BaseException], ...] = (Killed,)) -> None:
+        """Let the next fault strike if its time has come and it can strike here."""
+        if not self.faults:
+            return
+        left, fault = self.faults[0]
+        self.faults[0] = (left - 1, fault)
+        if left <= 0 and fault in may:
+            del self.faults[0]
+            raise fault("struck")
+
+    def producer(self, *_: object) -> World:
+        return self
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.open: list[Message] = []
+        yield
+        self.step((Killed, TransportError))
+        self.topic += self.open
+        self.step((Killed, TransportError))
+
+    def send(self, topic: str, key: str, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> None:
+        if topic == "alerts.gw":
+            self.open.append(Message(topic, 0, len(self.topic), key.encode(), value, headers, 0))
+
+    def read_all(self, *_: object) -> Iterator[Message]:
+        for message in list(self.topic):
+            self.step((Killed, TransportError))
+            yield message
+
+    def on_topic(self) -> list[Sent]:
+        found = [sent_of(message.key, message.headers) for message in self.topic]
+        return [sent for sent in found if sent is not None]
+
+
+def around(world: World, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the process die before a call, or after it."""
+
+    def wrapped(*arguments: Any) -> Any:
+        world.step()
+        result = original(*arguments)
+        world.step()
+        return result
+
+    return wrapped
+
+
+def live(world: World, settings: Settings, findings: list[Candidate], place: list[int], turns: list[bool]) -> None:
+    """A process: it hears a little before the strain's place again, and moves that on while it is safe."""
+    publisher = Publisher(settings, SystemClock())
+    for index in range(max(0, place[0] - 2), len(findings)):
+        publisher.publish(findings[index])
+        if turns[index]:
+            publisher._drain()
+        if publisher.safe:
+            place[0] = max(place[0], index + 1)
+    while publisher.waiting or not publisher._drain():
+        publisher._drain()
+
+
+def killed(life: Callable[[], None]) -> bool:
+    try:
+        life()
+    except Killed:
+        return True
+    return False
+
+
+def expected(findings: list[Candidate]) -> list[Revision]:
+    superevents = Superevents("test")
+    return [revision for finding in findings for revision in superevents.step(finding, 0)]
+
+
+PEAKS = st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(9, 14))
+FAULTS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([Killed, TransportError])), max_size=8)
+
+
+@given(st.lists(PEAKS, min_size=1, max_size=6), FAULTS, st.lists(st.booleans(), min_size=6, max_size=6))
+def test_no_kill_and_no_lost_answer_loses_doubles_or_disorders_an_alert(
+    peaks: list[tuple[int, int, int]], faults: list[tuple[int, type[BaseException]]], turns: list[bool]
+) -> None:
+    peaks = sorted(peaks)
+    findings = [child.candidate(20.0 * event + 0.1 * offset, statistic) for event, offset, statistic in peaks]
+    world, place = World(faults), [0]
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
+        patched.setattr(module, "TransactionalProducer", world.producer)
+        patched.setattr(truth, "read_all", world.read_all)
+        patched.setattr(threading.Thread, "start", lambda _: None)  # the drain's turns are drawn
+        patched.setattr("os.fsync", lambda _: None)
+        patched.setattr(Outbox, "_write", around(world, Outbox._write))
+        patched.setattr(Outbox, "acknowledge", around(world, Outbox.acknowledge))
+        settings = Settings(
+            kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"), publish=PublishSettings(outbox=Path(folder))
+        )
+        while killed(lambda: live(world, settings, findings, place, turns)):
+            pass
+    said = [(sent.superevent_id, sent.number, sent.statistic) for sent in world.on_topic()]
+    assert said == [(r.superevent_id, r.number, r.candidate.peak.statistic) for r in expected(findings) if r.candidate]
