@@ -21,7 +21,6 @@ triggered. ``pipelines/train/extrinsic.py`` makes the tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
@@ -111,14 +110,17 @@ class ExtrinsicTerm:
         self._silence = silence
         self._silence_snr = silence_snr
 
-    @cached_property
-    def ceiling(self) -> float:
-        """The most that T can be for two or more detectors at SNR 3 and above: what falls short with it, falls short.
+    def most(self, q: FloatArray, count: int, relative: FloatArray) -> FloatArray:
+        """Return the most that T can be, shape (n,), of ``count`` detectors whose SNRs are equal, their squares' sum q.
 
-        The noise peaks' density falls with SNR as slowly as 1 / r, the sources' as r^-7 together.
+        All pair tables are taken at their maximum.
         """
-        tables = [float(p.values.max()) + 7.0 * np.log(TABLE_SNR / (3.0 * np.sqrt(2.0))) for p in self.pairs.values()]
-        return float(max(tables)) - 2.0 * float(log_peak_rate(np.array([3.0]))[0])
+        each = np.sqrt(q / count)
+        most = max(float(p.values.max()) for p in self.pairs.values()) + 3.0 * np.log(float(relative.max()))
+        pair = most - 7.0 * np.log(each * np.sqrt(2.0) / TABLE_SNR)
+        alone = -5.0 * np.log(each)
+        out: FloatArray = (count - 1) * pair - (count - 2) * alone - count * log_peak_rate(each)
+        return out
 
     def window_ns(self, first: str, second: str) -> int:
         """Return how far apart two triggers of one source may lie."""

@@ -22,8 +22,7 @@ from itertools import combinations, product
 import numpy as np
 
 from stream.detect.coincide import coincide, expand
-from stream.detect.extrinsic import Seen, log_peak_rate
-from stream.detect.pair_table import TABLE_SNR
+from stream.detect.extrinsic import Seen
 from stream.detect.ranking import WINDOW_NS, Ranking
 from stream.infer.filterbank.triggers import Triggers
 from stream.significance.slid_pairs import SlidPairs, SlidRange, slid_pairs
@@ -239,17 +238,13 @@ def _bound(
 def _least_q(n_detectors: int, ranking: Ranking, least: float, relative: FloatArray | None) -> float:
     """Return the squared SNR below which no pair can belong to an event that loud.
 
-    Of a set of m detectors the loudest pair has 2 / m of q at least. The most that m detectors' T can be is taken where
-    all tables have their maximum and all SNRs are equal.
+    Of a set of m detectors the loudest pair has 2 / m of q at least; what m detectors can say at most is taken where
+    their SNRs are equal.
     """
-    q = np.linspace(20.0, 400.0, 3801)
-    volume = 3.0 * np.log(1.0 if relative is None else float(np.max(relative)))
-    most = max(float(p.values.max()) for p in ranking.term.pairs.values()) + volume
+    q = np.linspace(18.0, 418.0, 4001)
+    relative = np.ones(n_detectors) if relative is None else relative
     out = []
     for m in range(2, n_detectors + 1):
-        each = np.sqrt(q / m)
-        pair = most - 7.0 * np.log(each * np.sqrt(2.0) / TABLE_SNR)
-        alone = -5.0 * np.log(each)
-        value = 0.5 * q + (m - 1) * pair - (m - 2) * alone - m * log_peak_rate(each)
-        out.append(2.0 / m * float(q[np.argmax(value >= least)]))
+        enough = 0.5 * q + ranking.term.most(q, m, relative) >= least
+        out.append(2.0 / m * float(q[np.argmax(enough)]))
     return min(out)

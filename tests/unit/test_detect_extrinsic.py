@@ -138,12 +138,15 @@ def test_all_detectors_twice_as_sensitive_is_eight_times_the_volume(term: Extrin
         np.testing.assert_allclose(found, 3 * np.log(2.0), atol=1e-9)
 
 
-def test_no_coincidence_is_above_the_ceiling(term: ExtrinsicTerm) -> None:
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_no_signal_is_above_what_the_term_can_be_at_most(term: ExtrinsicTerm, count: int) -> None:
     rng = np.random.default_rng(9)
-    for names in (("H1", "L1"), ("H1", "V1"), ("L1", "K1")):
-        snr, time_s = signals(sources(names, 2000, 9), 6.0, rng)
-        keep = np.abs(snr).min(axis=1) > 3.0
-        assert at(term, seen(names, snr[keep], time_s[keep])).max() <= term.ceiling
+    names = ALL[:count]
+    snr, time_s = signals(sources(names, 4000, 9), 8.0 * np.sqrt(count), rng)
+    modulus = np.abs(snr)
+    equal = np.flatnonzero(modulus.min(axis=1) > 0.4 * modulus.max(axis=1))
+    found = at(term, seen(names, snr[equal], time_s[equal]))
+    assert np.all(found <= term.most(np.sum(modulus[equal] ** 2, axis=1), count, np.ones(count)) + 0.5)
 
 
 def test_tables_survive_their_file(term: ExtrinsicTerm, tmp_path: Path) -> None:
