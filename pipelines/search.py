@@ -17,7 +17,7 @@ from stream.condition import Conditioner
 from stream.denoise import WitnessRegression
 from stream.detect import Head, HeadStage, PeakFinder, Ranked
 from stream.infer import EncoderStage, ModelCard, open_model
-from stream.records import AlignedSpan, Block, Candidate, Masked, Peak, WhitenedSegment
+from stream.records import AlignedSpan, Block, Candidate, Masked, WhitenedSegment
 from stream.settings import Settings
 from stream.significance import LiveSlides, SignalReach, Significance, load_shipped
 from stream.superevent import SAME_EVENT_NS
@@ -27,7 +27,7 @@ class Sink(Protocol):
     """Where the search's results go."""
 
     def candidate(self, candidate: Candidate) -> None:
-        """Take a candidate whose FAR is below the threshold; it must return at once."""
+        """Take a candidate whose FAR is below the threshold; several may be of one event. It must return at once."""
         ...
 
     def masked(self, masked: Sequence[Masked]) -> None:
@@ -75,11 +75,8 @@ class Stages:
     slides: LiveSlides
     significance: Significance
     far_threshold_hz: float
-    dead_time_ns: int
     watch: Stopwatch = field(default_factory=Stopwatch)
     tap: Tap | None = None
-    last_candidate_ns: int = 0
-    absorbed: int = 0
 
 
 def compose(settings: Settings, watch: Stopwatch | None = None) -> Stages:
@@ -114,7 +111,6 @@ def compose(settings: Settings, watch: Stopwatch | None = None) -> Stages:
         slides=slides,
         significance=Significance(settings.significance, shipped, slides, card.label),
         far_threshold_hz=settings.significance.far_threshold_hz,
-        dead_time_ns=round(settings.detect.dead_time_s * 1e9),
         watch=watch or Stopwatch(),
     )
 
@@ -168,17 +164,8 @@ def step(span: AlignedSpan, stages: Stages, sink: Sink) -> None:
     for peak in peaks:
         with watch("significance"):
             candidate = stages.significance.assess(peak)
-        if candidate.far_hz <= stages.far_threshold_hz and _is_new(peak, stages):
+        if candidate.far_hz <= stages.far_threshold_hz:
             sink.candidate(candidate)
-            stages.slides.exclude(peak.gps_ns)
+            stages.slides.exclude(candidate.gps_ns)
     with watch("slides"):
         stages.slides.add(embeddings)
-
-
-def _is_new(peak: Peak, stages: Stages) -> bool:
-    """One event is one candidate: what follows within the dead time belongs to it."""
-    if peak.gps_ns - stages.last_candidate_ns <= stages.dead_time_ns:
-        stages.absorbed += 1
-        return False
-    stages.last_candidate_ns = peak.gps_ns
-    return True

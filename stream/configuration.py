@@ -24,6 +24,11 @@ from stream.errors import ConfigurationError
 from stream.masking import SecretUrl, mask_urls
 from stream.settings import Settings, sections
 
+_GONE = {
+    "detect.dead_time_s": "which peaks are one event is no longer a setting; remove the key",
+}
+"""Keys of older versions, and what to do about them."""
+
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Return the settings: options over environment over file over defaults.
@@ -85,6 +90,8 @@ def _explain(error: ValidationError) -> str:
 
 def _problem(place: tuple[int | str, ...], kind: str, message: str, value: object) -> str:
     where = ".".join(str(part) for part in place)
+    if where in _GONE and kind == "extra_forbidden":
+        return f"{where} is not a setting any more: {_GONE[where]}"
     if kind == "extra_forbidden":
         return f"{where} is not a setting{_meant(place)} (see `tocsin run --print-config`)"
     given_by = ""

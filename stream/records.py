@@ -240,7 +240,7 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A local maximum of the ranking statistic that will not be surpassed within the confirmation time.
+    """A local maximum of the ranking statistic, which nothing within the confirmation time on either side surpasses.
 
     ``gps_ns`` is the estimated merger time at the geocentre's accuracy of one frame; ``confirmed_ns`` the end
     of the data that confirmed it; ``per_detector`` the single-detector statistics at the peak.
@@ -277,7 +277,6 @@ class Candidate:
     model: str
     p_astro: float | None = None
     p_astro_reason: str = "not computed in this version"
-    stages_ns: tuple[tuple[str, int], ...] = field(default=())
 
     @property
     def gps_ns(self) -> int:

@@ -220,8 +220,7 @@ class DetectSettings(_Section):
     """Peaks of the ranking statistic."""
 
     confirm_s: float = Field(0.09, gt=0, le=1, description="A peak stands when nothing higher follows for this long.")
-    dead_time_s: float = Field(1.0, gt=0, description="After a peak, one event is one peak for this long.")
-    min_statistic: float = Field(0.0, description="Peaks below this are not looked at.")
+    min_statistic: float = Field(0.0, description="Peaks that are not above this are not looked at.")
 
 
 class SignificanceSettings(_Section):

@@ -27,7 +27,6 @@ from stream.timebase import NS_PER_S
 
 _WIDE_HZ, _NEVER_HZ = 1e9, 1e-99
 _FAINTEST = -100.0
-_ONE_PEAK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,8 @@ class ModelSearch:
         changed: dict[str, dict[str, Any]] = {
             "strain": {"detectors": scene.config.detectors},
             "infer": {"model": self.model, "threads": self.threads},
-            # A faint bump must not hide what follows it: every peak is looked at by itself.
-            "detect": {"min_statistic": _FAINTEST, "dead_time_s": _ONE_PEAK_S},
+            # Every peak is looked at, however faint.
+            "detect": {"min_statistic": _FAINTEST},
             "significance": {"far_threshold_hz": far_threshold_hz, "slides": 0},
         }
         plain = Settings.model_construct()

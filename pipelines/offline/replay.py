@@ -10,11 +10,9 @@ from pipelines.feeds.archive import Archive, block_hops, with_progress
 from pipelines.offline.report import Report
 from pipelines.progress import Progress
 from pipelines.search import compose, one_by_one, search
-from stream.codec.alert import write_alerts
-from stream.publish import SupereventRegistry, make_alert
+from stream.codec.alert import alert_record, write_alerts
 from stream.records import Block
 from stream.settings import Settings, with_detectors
-from stream.timebase import SystemClock
 
 
 def replay_direct(
@@ -35,7 +33,7 @@ def replay_direct(
         model=stages.card.label,
         duration_s=archive.duration_s,
         stretches=archive.stretches,
-        registry=SupereventRegistry(settings.publish.kind),
+        kind=settings.publish.kind,
     )
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
     started = time.perf_counter()
@@ -46,12 +44,6 @@ def replay_direct(
 
 
 def write_report_alerts(report: Report, settings: Settings, path: Path) -> None:
-    """Write the alerts that the candidates would have been, as Avro."""
-    now_ns = SystemClock().now_ns()
-    write_alerts(
-        path,
-        [
-            make_alert(candidate, name, now_ns, settings.significance.significant_far_hz, settings.publish.pipeline)
-            for name, candidate in report.candidates
-        ],
-    )
+    """Write the alerts that live would have sent, each revision one, as Avro."""
+    pipeline, significant_far_hz = settings.publish.pipeline, settings.significance.significant_far_hz
+    write_alerts(path, [alert_record(revision, pipeline, significant_far_hz) for revision in report.revisions])

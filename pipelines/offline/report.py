@@ -6,28 +6,35 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from pipelines.events import Events
 from stream.align import merge_masked
-from stream.publish import SupereventRegistry
-from stream.records import Candidate, Masked, Stretch
-from stream.timebase import NS_PER_S, gps_ns_to_iso, ns_to_gps_s
+from stream.records import Candidate, Masked, Revision, Stretch
+from stream.superevent import Superevents
+from stream.timebase import NS_PER_S, Clock, SystemClock, gps_ns_to_iso, ns_to_gps_s
 
 
 @dataclass(slots=True)
 class Report:
-    """Collects a search's output; it is itself a sink of :func:`pipelines.search.search`.
+    """Collects what both loops say: a sink of :func:`pipelines.search.search` and of :class:`pipelines.events.Events`.
 
     Attributes
     ----------
-    candidates : list of (superevent id, Candidate)
-    masked : list of Masked
+    revisions : list of Revision
+        What live would have sent, in this order.
+    masked_stretches : list of Masked
     duration_s, wall_s : float
         Length of the data (what lies between stretches does not count), and how long the search took.
     stretches : tuple of Stretch
         Where there are data; outside of them nothing is masked, there is nothing. Empty: not known, all counts.
+    kind : {"production", "mock", "test"}
+        Prefix of the superevents' ids.
+    clock : Clock
+        Gives alerts their time of creation.
     """
 
-    candidates: list[tuple[str, Candidate]] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list)
     masked_stretches: list[Masked] = field(default_factory=list)
     detectors: tuple[str, ...] = ()
     model: str = ""
@@ -35,11 +42,25 @@ class Report:
     stretches: tuple[Stretch, ...] = ()
     wall_s: float = 0.0
     stages_s: dict[str, float] = field(default_factory=dict)
-    registry: SupereventRegistry = field(default_factory=lambda: SupereventRegistry("test"))
+    kind: Literal["production", "mock", "test"] = "test"
+    clock: Clock = field(default_factory=SystemClock)
+    _events: Events = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._events = Events(Superevents(self.kind), self, self.clock)
 
     def candidate(self, candidate: Candidate) -> None:
-        """Take a candidate and give it the id that its alert would have."""
-        self.candidates.append((self.registry.assign(candidate.gps_ns), candidate))
+        """Take a candidate through the second loop, as live does."""
+        self._events.take(candidate)
+
+    def revision(self, revision: Revision) -> None:
+        """Take what follows from a candidate."""
+        self.revisions.append(revision)
+
+    @property
+    def candidates(self) -> list[tuple[str, Candidate]]:
+        """Each superevent with its preferred candidate: the one of its last revision."""
+        return list({r.superevent_id: r.candidate for r in self.revisions if r.candidate is not None}.items())
 
     def masked(self, masked: Sequence[Masked]) -> None:
         """Take stretches that were not heard, joining those that touch."""
@@ -53,7 +74,10 @@ class Report:
     def as_dict(self) -> dict[str, object]:
         """Return the report's JSON form; names are stable."""
         return {
-            "candidates": [candidate_dict(name, c) for name, c in self.candidates],
+            "candidates": [
+                candidate_dict(name, c) | {"revisions": [_revision_dict(r) for r in self.revisions_of(name)]}
+                for name, c in self.candidates
+            ],
             "duration_s": self.duration_s,
             "stretches": [
                 {
@@ -79,6 +103,10 @@ class Report:
             "masked_s": self.masked_seconds(),
             "stages_s": {stage: round(s, 4) for stage, s in self.stages_s.items()},
         }
+
+    def revisions_of(self, superevent_id: str) -> list[Revision]:
+        """Return what was said of one superevent, in order."""
+        return [r for r in self.revisions if r.superevent_id == superevent_id]
 
     def masked_in_data(self) -> list[Masked]:
         """Return what was masked within the stretches of data."""
@@ -121,4 +149,18 @@ def candidate_dict(superevent_id: str, candidate: Candidate) -> dict[str, object
         "p_astro_reason": candidate.p_astro_reason if candidate.p_astro is None else None,
         "confirmed_after_s": (candidate.peak.confirmed_ns - candidate.gps_ns) / NS_PER_S,
         "model": candidate.model,
+    }
+
+
+def _revision_dict(revision: Revision) -> dict[str, object]:
+    """Return what an alert said of its event, in short."""
+    candidate = revision.candidate
+    assert candidate is not None, "nobody decides on archived data"
+    return {
+        "revision": revision.number,
+        "alert_type": revision.alert_type,
+        "gps_ns": revision.gps_ns,
+        "statistic": candidate.peak.statistic,
+        "far_hz": candidate.far_hz,
+        "detectors": list(candidate.peak.detectors),
     }

@@ -38,7 +38,10 @@ GLITCH_S, MERGER_S, END_S = 14.0, 20.3, 24.0
 
 @dataclass(slots=True)
 class DemoResult:
-    """What the demo showed; :meth:`as_dict` is its JSON."""
+    """What the demo showed; :meth:`as_dict` is its JSON.
+
+    ``alerts`` are all messages in their order; what is counted are superevents, of which each may have several.
+    """
 
     merger_ns: int
     network_snr: float
@@ -47,23 +50,28 @@ class DemoResult:
     files: dict[str, str] = field(default_factory=dict)
 
     @property
+    def superevent_ids(self) -> list[str]:
+        """The superevents, in the order of their first alerts."""
+        return list(dict.fromkeys(a.superevent_id for a in self.alerts))
+
+    @property
     def false_alarms(self) -> int:
-        """Alerts that are not the merger's one."""
-        true: int = sum(abs(a.extra["gps_ns"] - self.merger_ns) <= FOUND_WITHIN_NS for a in self.alerts)
-        return len(self.alerts) - min(true, 1)
+        """Superevents that are not the merger's one."""
+        true = {a.superevent_id for a in self.alerts if abs(a.extra["gps_ns"] - self.merger_ns) <= FOUND_WITHIN_NS}
+        return len(self.superevent_ids) - min(len(true), 1)
 
     @property
     def ok(self) -> bool:
-        """One alert, and it is the merger's."""
-        return len(self.alerts) == 1 and self.false_alarms == 0
+        """One superevent, and it is the merger's."""
+        return len(self.superevent_ids) == 1 and self.false_alarms == 0
 
     def as_dict(self) -> dict[str, object]:
         """Return the stable JSON form."""
         return {
-            "alerts": len(self.alerts),
+            "alerts": len(self.superevent_ids),
             "false_alarms": self.false_alarms,
             "merger_to_alert_s": self.merger_to_alert_s,
-            "superevent_ids": [a.superevent_id for a in self.alerts],
+            "superevent_ids": self.superevent_ids,
             "injected": {"gps_ns": self.merger_ns, "network_snr": round(self.network_snr, 2)},
             "files": self.files,
         }
@@ -140,8 +148,8 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
         result.alerts = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts)]
         if result.alerts:
             result.merger_to_alert_s = _latency_s(watcher.published, result.merger_ns)
-            json_alert = next(iter(read_all(settings.kafka, settings.topics.alerts_json)))
-            _write(result, watcher, json_alert.value or b"", out)
+            as_json = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts_json)]
+            _write(result, watcher, as_json, out)
     return result
 
 
@@ -171,13 +179,16 @@ def _latency_s(published: list[Published], merger_ns: int) -> float | None:
     return round((near[0].acknowledged_ns - merger_ns) / NS_PER_S, 4) if near else None
 
 
-def _write(result: DemoResult, watcher: _Watcher, json_alert: bytes, out: Path) -> None:
-    alert = result.alerts[0]
+def _write(result: DemoResult, watcher: _Watcher, as_json: list[ReceivedAlert], out: Path) -> None:
+    """Write the first superevent's last alert, its best, in both forms, and the picture of its candidate."""
+    name = result.superevent_ids[0]
+    *_, alert = (a for a in result.alerts if a.superevent_id == name)
+    *_, json_alert = (a for a in as_json if a.superevent_id == name)
     (out / "alert.avro").write_bytes(alert.raw)
-    (out / "alert.json").write_text(json.dumps(json.loads(json_alert), indent=2) + "\n")
+    (out / "alert.json").write_text(json.dumps(json.loads(json_alert.raw), indent=2) + "\n")
     result.files = {"avro": str(out / "alert.avro"), "json": str(out / "alert.json")}
     candidate = next((c for c in watcher.candidates if c.gps_ns == alert.extra["gps_ns"]), None)
     if candidate is not None:
-        title = f"{alert.superevent_id}: injected merger, SNR {result.network_snr:.1f}"
+        title = f"{name}: injected merger, SNR {result.network_snr:.1f}"
         draw(watcher.recorder, candidate, title, out / "event.png")
         result.files["picture"] = str(out / "event.png")

@@ -21,7 +21,7 @@ def demo_text(result: DemoResult) -> str:
         lines += [json.dumps(shown, indent=2, default=lambda _: "(bytes)"), ""]
     gps = ns_to_gps_s(result.merger_ns)
     lines.append(f"injected: a merger at GPS {gps:.3f}, network SNR {result.network_snr:.1f}, and a glitch in L1")
-    lines.append(f"alerts: {len(result.alerts)}, false alarms: {result.false_alarms}")
+    lines.append(f"alerts: {len(result.superevent_ids)}, false alarms: {result.false_alarms}")
     if result.merger_to_alert_s is not None:
         lines.append(f"merger to alert: {result.merger_to_alert_s:.3f} s")
     lines += [f"{kind}: {path}" for kind, path in result.files.items()]

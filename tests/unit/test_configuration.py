@@ -33,6 +33,13 @@ def test_an_unknown_key_in_the_file_is_named(tmp_path: Path) -> None:
         load_settings(file)
 
 
+def test_a_key_of_an_older_version_is_named_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "tocsin.toml"
+    file.write_text("[detect]\ndead_time_s = 1.0\n")
+    with pytest.raises(ConfigurationError, match=r"detect\.dead_time_s is not a setting any more: .*remove the key"):
+        load_settings(file)
+
+
 @pytest.mark.parametrize("variable", ["TOCSIN_KAFKA__BOOTSTRAP", "TOCSIN_KAFAK__GROUP_ID", "TOCSIN_ANYTHING"])
 def test_an_unknown_variable_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "x")
