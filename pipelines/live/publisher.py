@@ -90,7 +90,7 @@ class Publisher:
         self._on_published = on_published
         self._outbox = _taken_up(settings.publish.outbox)
         self._events = Events(Superevents(settings.publish.kind), self, clock, begun=False)
-        self._truth = Truth(settings)
+        self._truth = Truth(settings, clock)
         self._error: BaseException | None = None
         self._closed, self._wake = threading.Event(), threading.Event()
         self._patient_until_s = float("inf")

@@ -54,6 +54,15 @@ class _Entry:
     alert: Outgoing | None
 
 
+def oldest_entry_ns(folder: Path) -> int | None:
+    """Return when the oldest alert of an outbox was written, Unix; None where none waits."""
+    written = []
+    for path in folder.glob(f"*{_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):  # it has just left
+            written.append(path.stat().st_mtime_ns)
+    return min(written, default=None)
+
+
 class Outbox:
     """A folder of alerts that are not yet known to be on the topic; a queue that many fill and one thread drains.
 

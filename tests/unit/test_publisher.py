@@ -61,7 +61,7 @@ class FakeKafka:
     def close(self, timeout_s: float | None = None) -> None:
         pass
 
-    def read_all(self, *_: Any) -> Iterator[Any]:
+    def read_since(self, *_: Any) -> Iterator[Any]:
         if self.unreadable.is_set():
             raise TransportError("topic alerts.gw, partition 0 has no leader")
         yield from list(self.topic)
@@ -77,7 +77,8 @@ class FakeKafka:
 def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
     fake = FakeKafka()
     monkeypatch.setattr(module, "TransactionalProducer", fake.producer)
-    monkeypatch.setattr(truth, "read_all", fake.read_all)
+    monkeypatch.setattr(truth, "read_since", fake.read_since)
+    monkeypatch.setattr(truth, "oldest_unheard_ns", lambda *_: None)
     return fake
 
 
