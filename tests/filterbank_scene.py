@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stream.condition import Conditioner
-from stream.records import Segment
-from stream.settings import ConditionSettings
+from stream.infer.filterbank.bank import Bank
+from stream.infer.filterbank.follow import FilterInForce
+from stream.infer.filterbank.stage import FilterBank, FilterBankStage
+from stream.infer.filterbank.triggers import Triggers
+from stream.records import Segment, WhitenedSegment
+from stream.settings import ConditionSettings, InferSettings
 from stream.simulate.glitches import optimal_snr
 from stream.simulate.noise import ColouredNoise
 from stream.simulate.psds import Psd, psd
@@ -26,6 +31,7 @@ class Conditioned:
     valid: np.ndarray
     taps: np.ndarray
     """The filter in force at the end."""
+    filters: tuple[FilterInForce, ...] = ()
 
 
 def noise(seconds: int, seed: int = 5, spectrum: Psd | None = None) -> np.ndarray:
@@ -54,9 +60,52 @@ def condition(strain: np.ndarray, valid: np.ndarray | None = None) -> Conditione
     n_hops = len(strain) * 16 // RATE
     flags = np.ones(n_hops, np.bool_) if valid is None else valid
     samples, good = [], []
+    filters: list[FilterInForce] = []
     for k in range(0, n_hops, 8):
         piece = strain[k * RATE // 16 : (k + 8) * RATE // 16]
         out = conditioner.step(Segment("H1", START_NS + k * HOP_NS, RATE, piece, flags[k : k + 8]))
         samples.append(out.samples)
         good.append(out.valid)
-    return Conditioned(np.concatenate(samples), np.concatenate(good), conditioner.taps)
+        if conditioner.psd_ready and not (filters and filters[-1].taps is conditioner.taps):
+            filters.append(FilterInForce(out.end_ns, conditioner.taps))
+    return Conditioned(np.concatenate(samples), np.concatenate(good), conditioner.taps, tuple(filters))
+
+
+def small_bank(parameters: np.ndarray = PARAMETERS) -> FilterBank:
+    """Templates as a bank, each as likely as the other."""
+    n = len(parameters)
+    return FilterBank(Bank(parameters, np.full(n, -np.log(n)), np.ones(n)), InferSettings(threads=1))
+
+
+def run_stage(stage: FilterBankStage, heard: Conditioned, cuts: Sequence[int], start: int = 0) -> list[Triggers]:
+    """Feed a stage with segments of lengths ``cuts``, in hops, over and over."""
+    out, k = [], 0
+    filters = list(heard.filters)
+    while start < len(heard.valid):
+        stop = min(len(heard.valid), start + cuts[k % len(cuts)])
+        segment = WhitenedSegment(
+            "H1", START_NS + start * HOP_NS, 2048, heard.samples[start * 128 : stop * 128], heard.valid[start:stop]
+        )
+        new = [f for f in filters if f.gps_ns < segment.end_ns]
+        filters = filters[len(new) :]
+        out.append(stage.step(segment, new))
+        start, k = stop, k + 1
+    return out
+
+
+def joined(pieces: Sequence[Triggers]) -> Triggers:
+    """Return consecutive triggers as one, in the order of template and time."""
+    parts = {
+        name: np.concatenate([getattr(p, name) for p in pieces]) for name in ("template", "time_ns", "snr", "chisq")
+    }
+    order = np.lexsort((parts["time_ns"], parts["template"]))
+    return Triggers(
+        pieces[0].detector, pieces[0].gps_ns, sum(p.duration_ns for p in pieces),
+        np.concatenate([p.valid for p in pieces]), *(parts[name][order] for name in parts),
+    )  # fmt: skip
+
+
+def loudest(triggers: Triggers, template: int | None = None) -> int:
+    """Return which trigger is the loudest, of all or of a template."""
+    snr = np.abs(triggers.snr)
+    return int(np.where((template is None) | (triggers.template == template), snr, 0.0).argmax())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from filterbank_scene import PARAMETERS, START_NS, Conditioned, add_signal, condition, noise
+from filterbank_scene import PARAMETERS, START_NS, Conditioned, add_signal, condition, loudest, noise
 
 from stream.infer.filterbank.peaks import find_peaks
 from stream.infer.filterbank.reference import autocorrelations, filter_strain, triggers_of
@@ -23,10 +23,6 @@ def with_signal(k: int, snr: float, phase_rad: float = 0.0) -> tuple[Conditioned
     arrival_ns = add_signal(strain, PARAMETERS[k], 40.3, snr, phase_rad)
     heard = condition(strain)
     return heard, whiten(WAVES, response(heard.taps)), arrival_ns
-
-
-def loudest(triggers: Triggers) -> int:
-    return int(np.abs(triggers.snr).argmax())
 
 
 def found(z: np.ndarray, templates: WhitenedTemplates) -> Triggers:
@@ -82,7 +78,7 @@ def test_nothing_is_a_trigger_where_nothing_was_heard() -> None:
 
 def test_a_maximum_between_two_samples_is_timed_and_valued_between_them() -> None:
     at = np.arange(-20, 21) - 0.3
-    z = (8.0 * np.exp(-0.5 * (at / 4.0) ** 2 + 0.6j * at + 0.4j))[None].astype(np.complex64)
+    z = (8.0 * np.exp(-0.5 * (at / 4.0) ** 2 + 0.6j * at + 0.4j))[:, None].astype(np.complex64)
     peaks = find_peaks(z, 4.0, 1, 40)
     assert list(peaks.sample) == [20]
     assert peaks.offset[0] == pytest.approx(0.3, abs=0.02)

@@ -9,7 +9,7 @@ from stream.infer.filterbank.peaks import PAST_LAGS, SNR_RATE_HZ, autocorrelatio
 from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import N_FFT, RATE_HZ
 from stream.infer.filterbank.whitened import WhitenedTemplates, noise_power
-from stream.timebase import HOPS_PER_S, NS_PER_S, samples_to_ns
+from stream.timebase import HOPS_PER_S, samples_to_ns
 from stream.types import AnyFloatArray, BoolArray, Complex64Array
 
 _AFTER_S = 4  # of the circle of 16 s, what is after the merger
@@ -68,17 +68,19 @@ def triggers_of(
     valid : array of bool, shape (n_hops,)
         A maximum in a hop that is not valid is no trigger; nor is one among the first 32 samples, which have no past.
     """
-    peaks = find_peaks(z, floor, PAST_LAGS, z.shape[1] - 1)
-    chisq = autocorrelation_chisq(z, peaks, autocorrelation)
-    heard = valid[peaks.sample * HOPS_PER_S // SNR_RATE_HZ]
-    seconds = (peaks.sample[heard] + peaks.offset[heard].astype(np.float64)) / SNR_RATE_HZ
+    by_time = np.ascontiguousarray(z.T)
+    peaks = find_peaks(by_time, floor, PAST_LAGS, len(by_time) - 1)
+    peaks = peaks.where(valid[peaks.sample * HOPS_PER_S // SNR_RATE_HZ])
+    chisq = autocorrelation_chisq(by_time, peaks, autocorrelation)
+    time_ns = peaks.time_ns(gps_ns, 0)
+    order = np.lexsort((time_ns, peaks.template))
     return Triggers(
         detector,
         gps_ns,
         samples_to_ns(z.shape[1], SNR_RATE_HZ),
         valid,
-        peaks.template[heard].astype(np.int32),
-        gps_ns + np.rint(seconds * NS_PER_S).astype(np.int64),
-        peaks.snr[heard],
-        np.stack((chisq[heard], np.full(heard.sum(), np.nan, np.float32)), axis=1),
+        peaks.template[order].astype(np.int32),
+        time_ns[order],
+        peaks.snr[order],
+        np.stack((chisq, np.full(len(chisq), np.nan, np.float32)), axis=1)[order],
     )

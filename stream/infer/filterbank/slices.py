@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.infer.filterbank.waveforms import RATE_HZ
-from stream.types import FloatArray
+from stream.types import AnyFloatArray, FloatArray
 
 END = 192
 """Samples of data after the merger: 94 ms. Whitening filters ring on: 24 ms would cost 2 to 5 % of the SNR."""
@@ -86,7 +86,8 @@ class Slice:
         if self.step == 1:
             return self.stop - self.first_tap
         last = self.stop + self.fade_out // 2 + min(self.half, 3 * self.step)
-        return -(-(last - self.first_tap + 2 * (self.phases - 1)) // self.step) + 1
+        # One more for where the grid falls, one for the first itself.
+        return -(-(last - self.first_tap + 2 * (self.phases - 1)) // self.step) + 2
 
     def window(self, position: FloatArray) -> FloatArray:
         """Return what part of the template at a position belongs to this slice; the slices' parts add up to 1."""
@@ -134,9 +135,10 @@ def first_position(part: Slice) -> int:
     return part.step * first_sample(part) + part.half - (CONTEXT + 2 - END)
 
 
-def decimator_response(part: Slice, frequency_hz: FloatArray) -> FloatArray:
+def decimator_response(part: Slice, frequency_hz: AnyFloatArray) -> FloatArray:
     """Return the gain of a slice's decimators together; it is real, their delay being accounted for."""
-    gain, rate = np.ones_like(frequency_hz), float(RATE_HZ)
+    gain: FloatArray = np.ones(len(frequency_hz))
+    rate = float(RATE_HZ)
     step = 1
     for decimator in DECIMATORS:
         if step == part.step:

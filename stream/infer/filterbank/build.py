@@ -1,0 +1,209 @@
+"""The graph's weights, made from kept waveforms and the whitening filter in force.
+
+Each slice of all templates, cosine and sine, at all its phases, is written as a mix of few basis filters (singular
+values: Cannon et al., Phys. Rev. D 82, 044025 (2010)). The number of filters is set by the row that is worst off, not
+by the mean: a bank whose mean is fine can hold a template that keeps half its SNR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.infer.filterbank.peaks import PAST_LAGS, SNR_RATE_HZ
+from stream.infer.filterbank.slices import PHASES, SLICES, Slice, decimator_response, first_position
+from stream.infer.filterbank.waveforms import DURATION_S, N_FFT, RATE_HZ, frequencies_hz
+from stream.infer.filterbank.whitened import LOW_HZ, WhitenedTemplates, noise_power, response, whiten
+from stream.types import Complex64Array, Float32Array, FloatArray
+
+TOLERANCE = 0.01
+"""Largest part of its SNR's square that any row may lose in any slice."""
+
+_BINS = 8  # of a spectrum, summed for the autocorrelation: half a hertz is fine for lags of 32 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the graph filters with, and what goes with it.
+
+    Attributes
+    ----------
+    taps : array of float64
+        The whitening filter that this is for.
+    basis : tuple of arrays of float32, shape (n_basis, 1, n_taps)
+        One for each slice.
+    mixing : array of float32, shape (PHASES, n_basis of all slices, 2 * n_templates)
+        Real and imaginary part of each template stand side by side.
+    share : array of float32, shape (n_templates, n_slices)
+        Part of the SNR's square that each slice brings.
+    autocorrelation : array of complex64, shape (n_templates, PAST_LAGS + 1)
+    kept : array of float64, shape (n_templates,)
+        Part of the whole template's SNR that the slices and their bases keep.
+    sigma : array of float64, shape (n_templates,)
+        SNR at 1 Mpc, face-on.
+    """
+
+    taps: FloatArray
+    basis: tuple[Float32Array, ...]
+    mixing: Float32Array
+    share: Float32Array
+    autocorrelation: Complex64Array
+    kept: FloatArray
+    sigma: FloatArray
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """Where each slice's filters begin among all, and how many there are."""
+        return (0, *(int(n) for n in np.cumsum([len(b) for b in self.basis])))
+
+
+def build(waveforms: Complex64Array, taps: FloatArray, low_hz: float = LOW_HZ) -> Weights:
+    """Make the weights for a whitening filter.
+
+    Parameters
+    ----------
+    waveforms : array of complex64, shape (n_templates, N_FFT / 2 + 1)
+        From :func:`~stream.infer.filterbank.waveforms.waveforms`.
+    taps : array of float64
+        The filter at 2048 Hz, for strain times ``STRAIN_SCALE``.
+    """
+    templates = whiten(waveforms, response(taps, low_hz), low_hz)
+    series = _series(templates)
+    power = noise_power(low_hz).astype(np.float32)
+    reduced = [_reduce(_rows(series, part), float(power.max()) / part.step) for part in SLICES]
+    spectra = _spectra([coordinates[:, 0] @ basis for basis, coordinates in reduced])
+    turn = _orthonormal(spectra, power)
+    kept = _kept(spectra, turn, templates)
+    turned = [
+        np.einsum("kab,kbpn->kapn", turn, c.reshape(len(waveforms), 2, *c.shape[1:]), optimize=True) for _, c in reduced
+    ]
+    return Weights(
+        taps,
+        tuple(np.ascontiguousarray(basis[:, None]) for basis, _ in reduced),
+        _mixing(turned),
+        _share(turned),
+        autocorrelation((np.abs(spectra[::2]) ** 2) * power),
+        kept,
+        templates.sigma,
+    )
+
+
+def autocorrelation(power: Float32Array) -> Complex64Array:
+    """Return the autocorrelation at lags 0, -1, ... of 1024 Hz of filters whose output has this power.
+
+    Parameters
+    ----------
+    power : array of float32, shape (n_templates, N_FFT / 2 + 1)
+
+    Returns
+    -------
+    array of complex64, shape (n_templates, PAST_LAGS + 1)
+    """
+    binned = power[:, :-1].reshape(len(power), -1, _BINS).sum(axis=2)
+    frequency = (np.arange(binned.shape[1]) + 0.5 - 0.5 / _BINS) * _BINS / DURATION_S
+    lags_s = np.arange(PAST_LAGS + 1) / SNR_RATE_HZ
+    series = binned @ np.exp(-2j * np.pi * np.outer(frequency, lags_s)).astype(np.complex64)
+    unit: Complex64Array = series / series[:, :1].real
+    return unit
+
+
+def _series(templates: WhitenedTemplates) -> Float32Array:
+    """Return cosine and sine templates in turn, shape (2 n_templates, N_FFT), the merger at sample 0 of the circle."""
+    two_sided = np.zeros((len(templates.spectra), N_FFT), dtype=np.complex64)
+    two_sided[:, : N_FFT // 2] = 2.0 * templates.spectra[:, :-1]
+    analytic = np.fft.ifft(two_sided, axis=1)
+    return np.stack((analytic.real, -analytic.imag), axis=1).reshape(-1, N_FFT).astype(np.float32, copy=False)
+
+
+def _rows(series: Float32Array, part: Slice) -> Float32Array:
+    """Return a slice's filters, shape (n_rows, phases, n_taps), each at the slice's rate."""
+    first = first_position(part)
+    if part.step == 1:
+        position = np.arange(first, first + part.n_taps)
+        return (series[:, position] * part.window(position.astype(np.float64)).astype(np.float32))[:, None]
+    # At 1024 Hz: what a slice below that rate holds of the template fits in.
+    room = part.half // 2 + PHASES
+    start = first // 2 - part.phases - room
+    n = PHASES * -(-(part.phases * (part.n_taps + 2) + 2 * room) // PHASES)
+    position = 2 * np.arange(start, start + n)
+    piece = series[:, position] * part.window(position.astype(np.float64)).astype(np.float32)
+    gain = decimator_response(part, np.arange(n // 2 + 1) * (RATE_HZ / (2.0 * n))).astype(np.float32) * part.step
+    smooth = np.fft.irfft(np.fft.rfft(piece, axis=1) * gain, n, axis=1)
+    # Phase p, tap b stands at first + step * b - 2 p.
+    begin = first // 2 - (part.phases - 1) - start
+    taken = smooth[:, begin : begin + part.phases * part.n_taps].reshape(len(series), part.n_taps, part.phases)
+    return np.ascontiguousarray(taken[:, :, ::-1].transpose(0, 2, 1)).astype(np.float32)
+
+
+def _reduce(rows: Float32Array, density: float) -> tuple[Float32Array, Float32Array]:
+    """Return basis filters (n_basis, n_taps) and what each row has of them (n_rows, phases, n_basis)."""
+    flat = rows.reshape(-1, rows.shape[2])
+    _, vectors = np.linalg.eigh(flat.T @ flat)
+    vectors = vectors[:, ::-1]
+    coordinates = flat @ vectors
+    lost = np.square(flat).sum(axis=1, keepdims=True) - np.cumsum(coordinates**2, axis=1)
+    enough = int(np.argmax((lost * density).max(axis=0) < TOLERANCE)) + 1
+    basis = np.ascontiguousarray(vectors[:, :enough].T)
+    return basis, np.ascontiguousarray(coordinates[:, :enough]).reshape(*rows.shape[:2], enough)
+
+
+def _spectra(filters: list[Float32Array]) -> Complex64Array:
+    """Return the transforms, at 2048 Hz, of what the slices' filters do together, shape (n_rows, N_FFT / 2 + 1).
+
+    Parameters
+    ----------
+    filters : list of arrays of float32, shape (n_rows, n_taps)
+        Of phase 0.
+    """
+    frequency = frequencies_hz()
+    total = np.zeros((len(filters[0]), len(frequency)), dtype=np.complex64)
+    for part, rows in zip(SLICES, filters, strict=True):
+        n = N_FFT // part.step
+        # Decimators pass nothing above the slice's rate.
+        band = len(frequency) if part.step == 1 else min(len(frequency), n)
+        gain = decimator_response(part, frequency[:band])
+        turn = gain * np.exp(-2j * np.pi * frequency[:band] * first_position(part) / RATE_HZ)
+        spectrum = np.fft.rfft(rows, n, axis=1) if part.step == 1 else np.fft.fft(rows, n, axis=1)
+        total[:, :band] += spectrum[:, :band] * turn.astype(np.complex64)
+    return total
+
+
+def _orthonormal(spectra: Complex64Array, power: Float32Array) -> Float32Array:
+    """Return what makes each pair of rows uncorrelated and of unit variance in noise, shape (n_templates, 2, 2).
+
+    The symmetric way (the inverse root of their covariance) leaves the phase where it was.
+    """
+    pairs = spectra.reshape(-1, 2, spectra.shape[1])
+    covariance = (2.0 / N_FFT) * np.einsum("kaf,kbf->kab", pairs * power, pairs.conj(), optimize=True).real
+    values, vectors = np.linalg.eigh(covariance.astype(np.float64))
+    turn: Float32Array = ((vectors / np.sqrt(values)[:, None]) @ vectors.transpose(0, 2, 1)).astype(np.float32)
+    return turn
+
+
+def _kept(spectra: Complex64Array, turn: Float32Array, templates: WhitenedTemplates) -> FloatArray:
+    """Return each template's SNR through the slices over that of the whole template, shape (n_templates,)."""
+    pairs = turn @ spectra.reshape(-1, 2, spectra.shape[1])
+    answer = (2.0 / N_FFT) * np.einsum("kaf,kf->ka", pairs.conj(), templates.spectra, optimize=True)
+    whole = (2.0 / N_FFT) * (np.abs(templates.spectra) ** 2).sum(axis=1, dtype=np.float64)
+    # Real part: the cosine template's answer; imaginary part: the sine's. Averaged over the phase.
+    kept: FloatArray = np.sqrt(0.5 * (np.abs(answer) ** 2).sum(axis=1)) / whole
+    return kept
+
+
+def _mixing(turned: list[Float32Array]) -> Float32Array:
+    """Arrange coordinates (n_templates, 2, phases, n_basis) as the graph multiplies them."""
+    blocks = []
+    for coordinates in turned:
+        n_templates, _, phases, n_basis = coordinates.shape
+        rows = coordinates.transpose(2, 3, 0, 1).reshape(phases, n_basis, 2 * n_templates)
+        blocks.append(np.tile(rows, (PHASES // phases, 1, 1)))
+    return np.concatenate(blocks, axis=1)
+
+
+def _share(turned: list[Float32Array]) -> Float32Array:
+    energy = np.stack(
+        [(c**2).sum(axis=(1, 2, 3)) / (c.shape[2] * part.step) for c, part in zip(turned, SLICES, strict=True)], axis=1
+    )
+    share: Float32Array = energy / energy.sum(axis=1, keepdims=True)
+    return share

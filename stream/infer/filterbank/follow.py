@@ -1,0 +1,128 @@
+"""Which weights are in force: they follow the whitening filter, at times that depend on the data's clock alone.
+
+At each whole GPS second the filter in force is compared with the one that the weights were made for. When a template
+would lose more than ``MAX_LOSS`` of its SNR on average, new weights are made by another thread, and come into force
+``BUILD_S`` later by the data's clock, ready or waited for. So any cutting of the stream, live or replayed, changes
+weights at the same sample.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.infer.filterbank.build import Weights, build
+from stream.infer.filterbank.waveforms import N_FFT
+from stream.infer.filterbank.whitened import INPUT_RATE_HZ, LOW_HZ, response
+from stream.timebase import NS_PER_S
+from stream.types import Complex64Array, Float32Array, FloatArray
+
+MAX_LOSS = 0.01
+BUILD_S = 4
+_PROBE_EVERY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FilterInForce:
+    """A whitening filter, and the GPS time from which on strain is whitened with it."""
+
+    gps_ns: int
+    taps: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerState:
+    """What a checkpoint keeps of one detector's weights: the filters that they are made from.
+
+    ``due_ns`` is when those being made come into force.
+    """
+
+    taps: FloatArray | None = None
+    pending_taps: FloatArray | None = None
+    due_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    taps: FloatArray
+    due_ns: int
+    weights: Future[Weights]
+
+
+class LossModel:
+    """Predicts what templates whitened by one filter lose on strain whitened by another.
+
+    Parameters
+    ----------
+    waveforms : array of complex64, shape (n_templates, N_FFT / 2 + 1)
+        Every eighth is asked.
+    """
+
+    def __init__(self, waveforms: Complex64Array) -> None:
+        flat = np.zeros(N_FFT)
+        flat[0] = 1.0
+        probes = waveforms[::_PROBE_EVERY] * response(flat, LOW_HZ, INPUT_RATE_HZ)
+        self._power: Float32Array = probes.real**2 + probes.imag**2
+
+    def mean_loss(self, of: FloatArray, on: FloatArray) -> float:
+        """Return the mean part of the SNR that is lost; the time is not fitted, only the phase."""
+        filter_of, filter_on = (np.fft.rfft(taps, N_FFT).astype(np.complex64) for taps in (of, on))
+        answer = np.abs(self._power @ (filter_of.conj() * filter_on))
+        norms = (self._power @ np.abs(filter_of) ** 2) * (self._power @ np.abs(filter_on) ** 2)
+        return float(np.mean(1.0 - answer / np.sqrt(norms)))
+
+
+class Follower:
+    """The weights of one detector.
+
+    Parameters
+    ----------
+    waveforms : array of complex64, shape (n_templates, N_FFT / 2 + 1)
+    losses : LossModel
+        Of the same waveforms.
+    executor : Executor
+        Makes weights in the background.
+    """
+
+    def __init__(self, waveforms: Complex64Array, losses: LossModel, executor: Executor) -> None:
+        self._waveforms, self._losses, self._executor = waveforms, losses, executor
+        self._weights: Weights | None = None
+        self._pending: _Pending | None = None
+        self._compared: FloatArray | None = None
+
+    @property
+    def weights(self) -> Weights | None:
+        """The weights in force; None before the first."""
+        return self._weights
+
+    def at_second(self, now_ns: int, taps: FloatArray | None) -> bool:
+        """Take notice of a whole second and of the filter in force from then on; return whether weights changed."""
+        changed = False
+        if self._pending is not None and now_ns >= self._pending.due_ns:
+            self._weights, self._pending, changed = self._pending.weights.result(), None, True
+            self._compared = None
+        if taps is not None and self._pending is None and taps is not self._compared:
+            self._compared = taps
+            if self._weights is None or self._losses.mean_loss(self._weights.taps, taps) > MAX_LOSS:
+                self._begin(taps, now_ns + BUILD_S * NS_PER_S)
+        return changed
+
+    def state(self) -> FollowerState:
+        """Return what a checkpoint keeps."""
+        taps = None if self._weights is None else self._weights.taps
+        if self._pending is None:
+            return FollowerState(taps)
+        return FollowerState(taps, self._pending.taps, self._pending.due_ns)
+
+    def restore(self, state: FollowerState) -> None:
+        """Take up a checkpoint; weights in force are made before this returns."""
+        self._compared = None
+        self._weights = None if state.taps is None else build(self._waveforms, state.taps)
+        self._pending = None
+        if state.pending_taps is not None:
+            self._begin(state.pending_taps, state.due_ns)
+
+    def _begin(self, taps: FloatArray, due_ns: int) -> None:
+        self._pending = _Pending(taps, due_ns, self._executor.submit(build, self._waveforms, taps))

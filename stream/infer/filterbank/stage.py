@@ -1,0 +1,242 @@
+"""The matched-filter network as a stream: whitened strain of one detector in, triggers out.
+
+The graph is a plain convolution over time, context is carried, and weights change on whole GPS seconds only: one hop
+at a time or a minute at once give the same triggers (invariant 2). When weights change, the last outputs are made anew
+with the new ones, so that no maximum is looked for across two banks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from stream.errors import ModelError
+from stream.infer.filterbank.bank import Bank
+from stream.infer.filterbank.build import Weights
+from stream.infer.filterbank.follow import FilterInForce, Follower, FollowerState, LossModel
+from stream.infer.filterbank.peaks import (
+    PAST_LAGS,
+    SNR_RATE_HZ,
+    Peaks,
+    autocorrelation_chisq,
+    find_peaks,
+    slice_chisq,
+)
+from stream.infer.filterbank.slices import CONTEXT, END, PHASES
+from stream.infer.filterbank.triggers import Triggers
+from stream.infer.filterbank.waveforms import RATE_HZ, waveforms
+from stream.infer.session import Session
+from stream.records import WhitenedSegment
+from stream.settings import InferSettings
+from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, samples_to_ns
+from stream.types import BoolArray, Complex64Array, Float32Array
+
+GRAPH = Path(__file__).parent / "filterbank.onnx"
+LATENCY_NS = samples_to_ns(END, RATE_HZ)
+"""From a merger to the end of the data that its trigger needs."""
+
+HEARING_HOPS = 8
+"""A hop counts as heard when this many hops of strain up to the end of its own are valid (half a second)."""
+
+_HOP = RATE_HZ // HOPS_PER_S
+_STEP = RATE_HZ // SNR_RATE_HZ
+_HISTORY = PHASES * -(-(PAST_LAGS + 2) // PHASES)
+_PAST = CONTEXT + _STEP * _HISTORY
+
+
+class FilterBank:
+    """What the detectors share: kept waveforms, the graph, and the thread that makes weights.
+
+    Parameters
+    ----------
+    bank : Bank
+    settings : InferSettings
+        Where the graph runs.
+    """
+
+    def __init__(self, bank: Bank, settings: InferSettings) -> None:
+        self.bank = bank
+        self.waveforms: Complex64Array = waveforms(bank.parameters)
+        self.session = Session(GRAPH, settings)
+        self.losses = LossModel(self.waveforms)
+        self.executor = ThreadPoolExecutor(1, "filterbank")
+
+    def close(self) -> None:
+        """End the thread; weights being made are waited for."""
+        self.executor.shutdown(cancel_futures=True)
+
+
+class FilterBankStage:
+    """Filter one detector's whitened strain.
+
+    Parameters
+    ----------
+    detector : str
+    shared : FilterBank
+    floor : float
+        Least |z| of a trigger.
+    """
+
+    def __init__(self, detector: str, shared: FilterBank, floor: float = 4.0) -> None:
+        self.detector = detector
+        self._session = shared.session
+        self._n_templates = len(shared.bank)
+        self._follower = Follower(shared.waveforms, shared.losses, shared.executor)
+        self._floor = floor
+        self._filter: FilterInForce | None = None
+        self._next_ns: int | None = None
+        self._forget_strain()
+
+    @property
+    def weights(self) -> Weights | None:
+        """The weights in force; None before the first."""
+        return self._follower.weights
+
+    def state(self) -> FollowerState:
+        """Return what a checkpoint keeps: strain is heard again, weights are made again."""
+        return self._follower.state()
+
+    def restore(self, state: FollowerState) -> None:
+        """Take up a checkpoint."""
+        self._follower.restore(state)
+        self._forget_strain()
+
+    def step(self, segment: WhitenedSegment, filters: Sequence[FilterInForce] = ()) -> Triggers:
+        """Filter one segment.
+
+        Parameters
+        ----------
+        segment : WhitenedSegment
+            At 2048 Hz.
+        filters : sequence of FilterInForce
+            Whitening filters that came into force since the last segment, up to the end of this one, in order.
+
+        Returns
+        -------
+        Triggers
+            Of a stretch as long as the segment, ``LATENCY_NS`` earlier.
+        """
+        if segment.sample_rate_hz != RATE_HZ:
+            raise ModelError(
+                f"the matched-filter network hears {RATE_HZ} Hz, not {segment.sample_rate_hz} Hz: "
+                "set condition.sample_rate_hz"
+            )
+        if segment.gps_ns != self._next_ns:
+            self._forget_strain()
+        self._next_ns = segment.end_ns
+        waiting = list(filters)
+        pieces = []
+        for start, stop in self._cuts(segment):
+            now_ns = segment.gps_ns + start * HOP_NS
+            while waiting and waiting[0].gps_ns <= now_ns:
+                self._filter = waiting.pop(0)
+            if now_ns % NS_PER_S == 0:
+                self._at_second(now_ns)
+            samples = segment.samples[start * _HOP : stop * _HOP]
+            pieces.append(self._piece(samples, segment.valid[start:stop], now_ns))
+        if waiting:
+            self._filter = waiting[-1]
+        return _joined(self.detector, segment.gps_ns - LATENCY_NS, pieces)
+
+    @staticmethod
+    def _cuts(segment: WhitenedSegment) -> Iterator[tuple[int, int]]:
+        """Yield the hops between which weights stay what they are: within whole seconds."""
+        first = segment.gps_ns // HOP_NS
+        to_second = -first % HOPS_PER_S
+        yield from pairwise(sorted({0, *range(to_second, segment.n_hops, HOPS_PER_S), segment.n_hops}))
+
+    def _forget_strain(self) -> None:
+        self._strain: Float32Array = np.zeros(_PAST, dtype=np.float32)
+        self._valid: BoolArray = np.zeros(HEARING_HOPS - 1, dtype=np.bool_)
+        self._renew_history()
+
+    def _renew_history(self) -> None:
+        """Make the last outputs with the weights in force."""
+        weights = self._follower.weights
+        if weights is None:
+            self._snr: Complex64Array = np.zeros((_HISTORY, self._n_templates), dtype=np.complex64)
+            self._parts: Float32Array = np.zeros((_HISTORY, 0), dtype=np.float32)
+        else:
+            self._snr, self._parts = self._run(self._strain, weights)
+
+    def _at_second(self, now_ns: int) -> None:
+        if self._follower.at_second(now_ns, None if self._filter is None else self._filter.taps):
+            self._renew_history()
+
+    def _run(self, strain: Float32Array, weights: Weights) -> tuple[Complex64Array, Float32Array]:
+        """Run the graph; return complex SNR (n, n_templates) and what the basis filters gave (n, n_basis)."""
+        snr, parts = self._session.run(strain[None, None], *weights.basis, weights.mixing)
+        return snr.reshape(-1, snr.shape[2]).view(np.complex64), parts.reshape(-1, parts.shape[2])
+
+    def _piece(self, samples: Float32Array, valid: BoolArray, now_ns: int) -> Triggers:
+        """Filter a piece that lies within one second."""
+        strain = np.concatenate((self._strain, samples))
+        flags = np.concatenate((self._valid, valid))
+        self._strain, self._valid = strain[-_PAST:], flags[-(HEARING_HOPS - 1) :]
+        weights = self._follower.weights
+        heard: BoolArray = np.lib.stride_tricks.sliding_window_view(flags, HEARING_HOPS).min(axis=1)
+        gps_ns = now_ns - LATENCY_NS
+        if weights is None:
+            return _nothing(self.detector, gps_ns, np.zeros_like(heard))
+        new = self._run(strain[_PAST - CONTEXT :], weights)
+        snr, parts = (np.concatenate((old, fresh)) for old, fresh in zip((self._snr, self._parts), new, strict=True))
+        self._snr, self._parts = snr[-_HISTORY:], parts[-_HISTORY:]
+        # The first output of this piece is one sample later than the first that has a neighbour on either side.
+        peaks = find_peaks(snr, self._floor, _HISTORY - 1, len(snr) - 1)
+        peaks = peaks.where(heard[(peaks.sample - (_HISTORY - 1)) * HOPS_PER_S // SNR_RATE_HZ])
+        return self._triggers(gps_ns, heard, peaks, snr, parts, weights)
+
+    def _triggers(
+        self,
+        gps_ns: int,
+        heard: BoolArray,
+        peaks: Peaks,
+        snr: Complex64Array,
+        parts: Float32Array,
+        weights: Weights,
+    ) -> Triggers:
+        chisq = np.stack(
+            (
+                autocorrelation_chisq(snr, peaks, weights.autocorrelation),
+                slice_chisq(parts, peaks, weights.mixing, weights.edges, weights.share),
+            ),
+            axis=1,
+        )
+        duration_ns = len(heard) * HOP_NS
+        time_ns = peaks.time_ns(gps_ns, _HISTORY - 1)
+        return Triggers(
+            self.detector, gps_ns, duration_ns, heard, peaks.template.astype(np.int32), time_ns, peaks.snr, chisq
+        )
+
+
+def _nothing(detector: str, gps_ns: int, heard: BoolArray) -> Triggers:
+    return Triggers(
+        detector,
+        gps_ns,
+        len(heard) * HOP_NS,
+        heard,
+        np.zeros(0, dtype=np.int32),
+        np.zeros(0, dtype=np.int64),
+        np.zeros(0, dtype=np.complex64),
+        np.zeros((0, 2), dtype=np.float32),
+    )
+
+
+def _joined(detector: str, gps_ns: int, pieces: list[Triggers]) -> Triggers:
+    """Return the pieces as one, in the order of template and time."""
+    template, time_ns = (np.concatenate([getattr(p, name) for p in pieces]) for name in ("template", "time_ns"))
+    order = np.lexsort((time_ns, template))
+    return Triggers(
+        detector,
+        gps_ns,
+        sum(p.duration_ns for p in pieces),
+        np.concatenate([p.valid for p in pieces]),
+        template[order],
+        time_ns[order],
+        np.concatenate([p.snr for p in pieces])[order],
+        np.concatenate([p.chisq for p in pieces])[order],
+    )
