@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from broker import child
 from broker.apache_kafka import ApacheKafka
+from own_settings import settings_of
 
 from pipelines.feeds.feed import feed
 from pipelines.live.publisher import Published, Publisher
 from pipelines.subscribe import receive
-from stream.configuration import load_settings, render_settings
+from stream.configuration import render_settings
 from stream.kafka.reading import read_all
 from stream.kafka.topics import create
 from stream.records import Block
@@ -32,19 +33,7 @@ pytestmark = pytest.mark.broker
 
 @pytest.fixture
 def settings(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> Settings:
-    made = load_settings(
-        None,
-        {
-            "kafka": {"bootstrap_servers": kafka.bootstrap_servers, "group_id": fresh},
-            "topics": {
-                "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
-                "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",
-                "decisions": fresh + ".decisions",
-            },
-            "publish": {"outbox": tmp_path / "outbox", "transactional_id": fresh},
-            "daemon": {"state_dir": tmp_path, "http_port": 0},
-        },
-    )  # fmt: skip
+    made = settings_of(kafka.bootstrap_servers, fresh, tmp_path)
     create(made)
     return made
 

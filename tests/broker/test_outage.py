@@ -17,6 +17,7 @@ from broker import child
 from broker.apache_kafka import ApacheKafka, KafkaCluster
 from broker.node import free_ports
 from confluent_kafka.admin import AdminClient, NewTopic
+from own_settings import settings_of
 
 from pipelines.live import daemon
 from pipelines.live.publisher import Published, Publisher
@@ -32,23 +33,6 @@ from stream.settings import KafkaSettings, Settings
 from stream.timebase import SystemClock
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
-
-Broker = ApacheKafka | KafkaCluster
-
-
-def settings_of(broker: Broker, fresh: str, folder: Path, **more: object) -> Settings:
-    return load_settings(
-        None,
-        {
-            "kafka": {"bootstrap_servers": broker.bootstrap_servers, "group_id": fresh},
-            "topics": {
-                "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
-                "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",
-            },
-            "publish": {"outbox": folder / "outbox", "transactional_id": fresh},
-            "daemon": {"state_dir": folder, "http_port": 0},
-        } | more,
-    )  # fmt: skip
 
 
 def until(there: Callable[[], bool], seconds: float = 60) -> bool:
@@ -122,7 +106,7 @@ def test_strain_flows_on_past_a_broker_that_hangs(
 def test_an_alert_is_published_past_a_lost_broker(
     fault: str, role: str, cluster: KafkaCluster, fresh: str, tmp_path: Path
 ) -> None:
-    settings = settings_of(cluster, fresh, tmp_path)
+    settings = settings_of(cluster.bootstrap_servers, fresh, tmp_path)
     create(settings)
     told = threading.Event()
     publisher = Publisher(settings, SystemClock(), lambda _: told.set())
@@ -138,7 +122,7 @@ def test_an_alert_is_published_past_a_lost_broker(
 
 def test_an_alert_waits_for_two_lost_brokers_and_is_single(cluster: KafkaCluster, fresh: str, tmp_path: Path) -> None:
     """With one of three left nothing can be written; once they are back the alert is there, once."""
-    settings = settings_of(cluster, fresh, tmp_path)
+    settings = settings_of(cluster.bootstrap_servers, fresh, tmp_path)
     create(settings)
     published: list[Published] = []
     publisher = Publisher(settings, SystemClock(), published.append)
@@ -164,7 +148,7 @@ def ids(settings: Settings) -> list[str]:
 @pytest.fixture
 def headless(cluster: KafkaCluster, fresh: str, tmp_path: Path) -> Iterator[tuple[Settings, int]]:
     """Settings whose alert topic has its only copy on a broker that is down, and that broker."""
-    settings = settings_of(cluster, fresh, tmp_path)
+    settings = settings_of(cluster.bootstrap_servers, fresh, tmp_path)
     create(settings)
     node = next(i for i in cluster.brokers if i != cluster.controller())
     on_one_broker(cluster, settings.topics.alerts, node)
@@ -283,7 +267,7 @@ def test_a_member_that_comes_back_has_its_partitions_at_once_and_ends_the_older(
 def test_topics_have_three_copies_where_there_are_three_brokers(
     cluster: KafkaCluster, fresh: str, tmp_path: Path
 ) -> None:
-    settings = settings_of(cluster, fresh, tmp_path)
+    settings = settings_of(cluster.bootstrap_servers, fresh, tmp_path)
     made = create(settings)
     assert settings.topics.alerts in made
     assert {3} == {len(cluster.replicas(name)) for name in made}
@@ -302,7 +286,7 @@ def test_a_topic_of_one_copy_is_found_and_a_lost_leader_too(headless: tuple[Sett
 
 def test_kafkas_own_topics_are_checked_too(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> None:
     """One broker cannot keep three copies of anything: asked for them, all that is there is said to be wrong."""
-    settings = settings_of(kafka, fresh, tmp_path)
+    settings = settings_of(kafka.bootstrap_servers, fresh, tmp_path)
     create(settings)
     assert [c for c in check(settings) if c.problem is not None and c.name.startswith(fresh)] == []
     TransactionalProducer(settings.kafka, fresh).close()
@@ -318,7 +302,7 @@ def test_kafkas_own_topics_are_checked_too(kafka: ApacheKafka, fresh: str, tmp_p
 def test_more_copies_than_brokers_is_refused_with_the_broker_s_reason(
     kafka: ApacheKafka, fresh: str, tmp_path: Path
 ) -> None:
-    settings = settings_of(kafka, fresh, tmp_path)
+    settings = settings_of(kafka.bootstrap_servers, fresh, tmp_path)
     three = settings.model_copy(update={"topics": settings.topics.model_copy(update={"replication": 3})})
     with pytest.raises(TransportError, match="could not be made"):
         create(three)

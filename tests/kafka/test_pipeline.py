@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_settings import settings_of
 
 from pipelines.feeds.feed import feed
 from pipelines.feeds.replay import rebase_shift_ns, replay_to_kafka
@@ -23,7 +24,6 @@ from pipelines.live.publisher import Published
 from pipelines.show.demo import Background
 from pipelines.subscribe import alerts, receive
 from stream.codec.avro import decode_heartbeat
-from stream.configuration import load_settings
 from stream.errors import TransportError
 from stream.kafka.reading import read_all
 from stream.kafka.topics import required_topics
@@ -47,25 +47,13 @@ class AnyBroker:
 
 @pytest.fixture
 def settings(any_broker: AnyBroker, fresh: str, tmp_path: Path) -> Settings:
-    made = load_settings(
-        None,
-        {
-            "kafka": {
-                "bootstrap_servers": any_broker.bootstrap_servers, "group_id": fresh,
-                "session_timeout_s": 3.0,  # the embedded broker makes a member that comes back wait for it
-            },
-            "topics": {
-                "strain_prefix": fresh + ".strain.", "external": fresh + ".external", "alerts": fresh + ".alerts",
-                "alerts_json": fresh + ".json", "heartbeat": fresh + ".heartbeat",
-                "decisions": fresh + ".decisions",
-            },
-            "publish": {
-                "outbox": tmp_path / "outbox", "transactional_id": fresh,
-                "transactions": type(any_broker).__name__ == "ApacheKafka",
-            },
-            "daemon": {"state_dir": tmp_path, "http_port": 0},
-        },
-    )  # fmt: skip
+    made = settings_of(
+        any_broker.bootstrap_servers,
+        fresh,
+        tmp_path,
+        kafka={"session_timeout_s": 3.0},  # the embedded broker makes a member that comes back wait for it
+        publish={"transactions": type(any_broker).__name__ == "ApacheKafka"},
+    )
     for topic in required_topics(made):
         any_broker.create_topic(topic.name)
     return made
