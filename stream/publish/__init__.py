@@ -1,10 +1,9 @@
-"""Publish: superevent ids, the alert as the community reads it, and the outbox that survives a crash.
+"""Publish: the outbox, where an alert stands on disk until Kafka has it.
 
-Stands at the end of the search. This room knows no Kafka: ``pipelines/live/publisher.py`` joins it to the broker.
+Stands at the end of the events' loop. This room knows no Kafka: ``pipelines/live/publisher.py`` joins it to the broker;
+what an alert is made of is in :mod:`stream.codec.alert`.
 """
 
-from stream.publish.alert import Outgoing, make_alert
 from stream.publish.outbox import Outbox
-from stream.publish.superevent import SupereventRegistry
 
-__all__ = ["Outbox", "Outgoing", "SupereventRegistry", "make_alert"]
+__all__ = ["Outbox"]

@@ -27,9 +27,9 @@ from pathlib import Path
 import structlog
 
 from stream import metrics
+from stream.codec.alert import Outgoing
 from stream.errors import PublishError
 from stream.lock import FolderLock
-from stream.publish.alert import Outgoing
 
 log = structlog.get_logger()
 _SUFFIX = ".alert"

@@ -19,11 +19,11 @@ from confined import troubles
 
 import schemas
 from stream.codec import gwf_process
+from stream.codec.alert import encode_alert_json
 from stream.codec.arrow import encode_arrow
 from stream.codec.gwf import encode_gwf, posix_cksum
 from stream.codec.gwf_process import GwfProcess
 from stream.errors import CodecError
-from stream.publish.alert import to_json
 
 SEED = int(os.environ.get("TOCSIN_FUZZ_SEED", "11"))
 COUNT = int(os.environ.get("TOCSIN_FUZZ_COUNT", "400"))
@@ -71,7 +71,7 @@ def same(payload: bytes) -> bytes:
 
 CORPUS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "alert": (schemas.example("alert", "1.3"), same),
-    "received": (to_json(made.ALERT, {"gps_ns": made.STRAIN.gps_ns, "far_is_limit": True}), same),
+    "received": (encode_alert_json(made.ALERT, {"gps_ns": made.STRAIN.gps_ns, "far_is_limit": True}), same),
     "strain": (schemas.example("strain", "1.0"), same),
     "witness": (schemas.example("witness", "1.0"), same),
     "external": (schemas.example("external", "1.0"), same),

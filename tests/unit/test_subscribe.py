@@ -15,15 +15,15 @@ import pytest
 import schemas
 from pipelines.subscribe import ReceivedAlert, _is_new, alerts, receive
 from pipelines.subscribe.received import far_text, keep
-from stream.codec.alert import decode_alert, encode_alert
+from stream.codec.alert import decode_alert, encode, encode_alert
 from stream.errors import CodecError, ConfigurationError, DataError
 from stream.kafka.consumer import Message
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.producer import Producer
 from stream.metrics import MESSAGES_REFUSED
-from stream.publish.alert import companion, hop_headers, make_alert, to_json, tocsin_headers
 from stream.records import Background, Candidate, Peak
 from stream.settings import KafkaSettings, PublishSettings, Settings
+from stream.superevent import Superevents
 from stream.timebase import NS_PER_S
 
 GPS_NS = 1_400_000_000_123_000_000
@@ -32,9 +32,9 @@ GPS_NS = 1_400_000_000_123_000_000
 def ours() -> tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]:
     peak = Peak(GPS_NS, 9.0, ("H1", "L1"), (("H1", 4.0), ("L1", 5.0)), GPS_NS + 180_000_000)
     candidate = Candidate(peak, 1e-9, True, Background("shipped", 1e9, ("H1", "L1")), "test-1")
-    record, extra = make_alert(candidate, "TS240517a", GPS_NS + NS_PER_S, 1e-8), companion(candidate)
-    headers = (*hop_headers("01234567-89ab-cdef-0123-456789abcdef", PublishSettings()), *tocsin_headers(extra))
-    return encode_alert(record), to_json(record, extra), headers
+    [revision] = Superevents("test").step(candidate, GPS_NS + NS_PER_S)
+    alert = encode(revision, PublishSettings(), 1e-8)
+    return alert.avro, alert.json, alert.headers
 
 
 def message(value: bytes, headers: tuple[tuple[str, bytes], ...] = (), offset: int = 0) -> Message:

@@ -6,10 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.errors import PublishError
 from stream.records import Background, Candidate, Decision, Peak, Revision
-from stream.superevent import SAME_EVENT_NS, Sent, Superevents
+from stream.superevent import SAME_EVENT_NS, Sent, Superevents, is_superevent_id
+from stream.superevent.ids import letter_count, letters
 from stream.superevent.superevents import _ALERTS_KEPT
 from stream.timebase import NS_PER_S, utc_to_gps_ns
 
@@ -191,6 +194,22 @@ def test_a_restart_goes_on_where_the_newest_alert_stands_though_the_others_are_n
     after = Superevents("test")
     after.recall(Sent.of(yesterday))
     assert after.step(heard(100 * NS_PER_S), NOW_NS)[0].superevent_id == "TS150914d"
+
+
+@given(st.integers(1, 1_000_000))
+def test_letters_count_like_lvk_and_back(count: int) -> None:
+    assert letter_count(letters(count)) == count
+
+
+def test_letters_go_from_z_to_aa() -> None:
+    assert [letters(n) for n in (1, 26, 27, 52, 53, 702, 703)] == ["a", "z", "aa", "az", "ba", "zz", "aaa"]
+
+
+@pytest.mark.parametrize("text", ["TS240517a", "S190425z", "MS181101ab"])
+def test_an_id_has_a_form(text: str) -> None:
+    """Prefix, six ASCII digits, one to eight letters, and nothing else."""
+    assert is_superevent_id(text)
+    assert not any(is_superevent_id(odd) for odd in (text + "/", "../" + text, text.upper(), text + "\n", text[:-2]))
 
 
 def test_alerts_of_another_kind_and_other_ids_are_no_events_here() -> None:
