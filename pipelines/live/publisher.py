@@ -121,6 +121,8 @@ class Publisher:
         """Raise what killed the drain, if it is dead, and what ended the right to publish."""
         if self._ownership is not None:
             self._ownership.check()
+        if isinstance(self._error, Fenced):
+            raise self._error
         if self._error is not None:
             raise PublishError(f"the publisher stopped: {self._error}") from self._error
 

@@ -63,7 +63,7 @@ class World:
         if topic == "alerts.gw":
             self.open.append(Message(topic, 0, len(self.topic), key.encode(), value, headers, 0))
 
-    def read_all(self, *_: object) -> Iterator[Message]:
+    def read_since(self, *_: object) -> Iterator[Message]:
         for message in list(self.topic):
             self.step((Killed, TransportError))
             yield message
@@ -124,7 +124,8 @@ def test_no_kill_and_no_lost_answer_loses_doubles_or_disorders_an_alert(
     world, place = World(faults), [0]
     with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
         patched.setattr(module, "TransactionalProducer", world.producer)
-        patched.setattr(truth, "read_all", world.read_all)
+        patched.setattr(truth, "read_since", world.read_since)
+        patched.setattr(truth, "oldest_unheard_ns", lambda *_: None)
         patched.setattr(threading.Thread, "start", lambda _: None)  # the drain's turns are drawn
         patched.setattr("os.fsync", lambda _: None)
         patched.setattr(Outbox, "_write", around(world, Outbox._write))

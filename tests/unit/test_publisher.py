@@ -19,7 +19,7 @@ from pipelines.live import publisher as module
 from pipelines.live import truth
 from pipelines.live.publisher import Published, Publisher
 from stream.codec.alert import Outgoing, decode_alert, encode
-from stream.errors import PublishError, TransportError
+from stream.errors import Fenced, PublishError, TransportError
 from stream.kafka.consumer import Message
 from stream.publish import Outbox
 from stream.records import Candidate, Decision
@@ -35,10 +35,13 @@ class FakeKafka:
         self.refusals = 0
         self.unreadable, self.was_read, self.tried = (threading.Event() for _ in range(3))
         self.lost_answers = 0
+        self.producers = 0
+        self.when_refused: Callable[[], None] = lambda: None
         self.sent: list[bytes] = []
         self.topic: list[Message] = []
 
     def producer(self, *_: Any) -> FakeKafka:
+        self.producers += 1
         return self
 
     @contextmanager
@@ -48,6 +51,7 @@ class FakeKafka:
         if self.refusals:
             self.tried.set()
             self.refusals -= 1
+            self.when_refused()
             raise TransportError("commit_transaction failed: not enough replicas")
         self.sent += [message.value or b"" for message in self.open]
         self.topic += [message for message in self.open if message.topic == "alerts.gw"]
@@ -302,6 +306,40 @@ def test_an_id_that_two_daemons_gave_two_mergers_is_kept_for_whoever_looks(
     publisher.close()
     assert (publisher.waiting, kafka.sent) == (0, [])
     assert len(list(settings.publish.outbox.glob("*.refused"))) == 1
+
+
+class Lost:
+    """The right to publish, as long as nobody takes it."""
+
+    def __init__(self) -> None:
+        self.taken = False
+
+    def check(self) -> None:
+        if self.taken:
+            raise Fenced("another producer has publish.transactional_id=tocsin-alerts")
+
+    def confirm(self, *_: object) -> None:
+        self.check()
+
+
+def test_a_daemon_that_another_took_over_from_ends_with_the_reason_and_tries_nothing_again(
+    kafka: FakeKafka, settings: Settings
+) -> None:
+    """What it had yet to send stays in its outbox; the younger daemon's producer is left alone."""
+    right: Any = Lost()
+    publisher = Publisher(settings, SystemClock(), None, right)
+    assert until(lambda: publisher.ready)
+    kafka.refusals, kafka.when_refused = 1_000_000, lambda: setattr(right, "taken", True)
+    made = kafka.producers
+    publisher.publish(child.candidate())
+    assert until(lambda: not publisher.alive)
+    with pytest.raises(Fenced, match="another producer has"):
+        publisher.check()
+    right.taken = False  # the reason stays
+    with pytest.raises(Fenced, match="another producer has"):
+        publisher.publish(child.candidate(60.0))
+    publisher.close()
+    assert (kafka.producers - made, publisher.waiting, len(list(settings.publish.outbox.glob("*.alert")))) == (0, 1, 1)
 
 
 NEW = ("revision", "alert_type", "day_count", "days", "detectors", "confirmed_ns", "far_hz")
