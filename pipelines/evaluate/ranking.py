@@ -7,8 +7,9 @@ templates over it by FFT (:mod:`stream.infer.filterbank.reference`). Then three 
 * B, the log-sum over templates, each with its share of the population;
 * C, the same with the extrinsic term: what the live search does.
 
-Each is measured as ``tocsin evaluate sensitivity`` measures models: same population, same limit, slides of the same
-data. Triggers are kept in the folder, so that a ranking that is changed costs its own time alone.
+Each is measured as ``tocsin evaluate sensitivity`` measures models: same population and limit, slides of the same data,
+less what lies round an injection. Triggers are kept in the folder, so that a ranking that is changed costs its own time
+alone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from stream.condition import Conditioner
 from stream.detect.coincide import Coincidences, coincide
 from stream.detect.extrinsic import ExtrinsicTerm, Seen, load_extrinsic
 from stream.detect.ranking import WINDOW_NS, Events, Ranking, heard_at
+from stream.infer.filterbank.peaks import SNR_RATE_HZ
 from stream.infer.filterbank.reference import autocorrelations, triggers_of
 from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import DURATION_S, waveforms
@@ -55,6 +57,7 @@ from stream.types import BoolArray, Complex64Array, Float32Array, FloatArray
 RULES = ("A", "B", "C")
 _BEFORE_S, _PIECE_S = 8, 7  # of a circle of 16 s; the last second would hear the beginning
 _TRIAL_SLIDES = 40
+_EXCLUDED_NS = NS_PER_S // 2  # on either side of an injection
 _LOWEST, _TRIAL_PER_DAY = {"A": 24.0, "B": 18.0, "C": -6.0}, 8.0
 
 
@@ -113,15 +116,17 @@ class RankedSearch:
         return f"ranking-{self.rule}"
 
     def search(self, scene: Scene, background_s: float) -> Searched:
-        """Rank the triggers of a stretch, and slide those that it has without its injections."""
-        found = self._triggers(scene, signals=True)
+        """Rank the triggers of a stretch, and slide them without what lies round its injections."""
+        found = self._triggers(scene)
         by = self._ranking()
         coincidences = coincide(found, by.term)
         events = by.events(coincidences, heard_at(found, coincidences.time_ns))
         events = events.take(np.flatnonzero(events.loudest.seen.members.sum(axis=1) > 1))
         times_s = (events.time_ns - START_S * NS_PER_S) / NS_PER_S
         ranks = loudest_near(scene.injections, times_s, events.statistic, FOUND_S)
-        return Searched(ranks, self._background(self._triggers(scene, signals=False), by, background_s))
+        merger_ns = [START_S * NS_PER_S + round(one.at_s * NS_PER_S) for one in scene.injections]
+        excluded = [(at_ns - _EXCLUDED_NS, at_ns + _EXCLUDED_NS) for at_ns in merger_ns]
+        return Searched(ranks, self._background(found, by, excluded, background_s))
 
     def _ranking(self) -> Ranking:
         with np.load(self.bank) as kept:
@@ -130,60 +135,61 @@ class RankedSearch:
             return LoudestRanking(np.zeros(len(ln_weight)), FlatTerm())
         return Ranking(ln_weight, FlatTerm() if self.rule == "B" else load_extrinsic())
 
-    def _background(self, noise: list[Triggers], by: Ranking, background_s: float) -> Counts:
+    def _background(
+        self, found: list[Triggers], by: Ranking, excluded: list[tuple[int, int]], background_s: float
+    ) -> Counts:
         """Slide by every second, above what a few slides say comes several times a day."""
-        trial = slide_triggers(noise, by, SlideConfig(_LOWEST[self.rule], _TRIAL_SLIDES))
+        trial = slide_triggers(found, by, SlideConfig(_LOWEST[self.rule], _TRIAL_SLIDES), excluded)
         loudest = np.sort(trial.statistic)[::-1]
         at = int(_TRIAL_PER_DAY / 86_400 * trial.live_ns / NS_PER_S)
         least = float(loudest[at]) if at < len(loudest) else _LOWEST[self.rule]
-        heard_s = noise[0].valid.sum() / HOPS_PER_S
-        slides = int(min(heard_s - 1, np.ceil(background_s / heard_s)))
-        slid = slide_triggers(noise, by, SlideConfig(least, slides))
+        heard_s = len(found[0].valid) // HOPS_PER_S
+        slid = slide_triggers(found, by, SlideConfig(least, heard_s - 1), excluded)
         return Counts.of(slid.live_ns / NS_PER_S, slid.statistic, least)
 
-    def _triggers(self, scene: Scene, *, signals: bool) -> list[Triggers]:
+    def _triggers(self, scene: Scene) -> list[Triggers]:
         """Return the triggers of each detector, from the folder if they are there."""
-        return [self._of(scene, name, signals=signals) for name in scene.config.detectors]
+        return [self._of(scene, name) for name in scene.config.detectors]
 
-    def _of(self, scene: Scene, name: str, *, signals: bool) -> Triggers:
-        path = self.kept / f"{scene.index}.{name}.{'signals' if signals else 'noise'}.npz"
+    def _of(self, scene: Scene, name: str) -> Triggers:
+        path = self.kept / f"{scene.index}.{name}.npz"
         if path.exists():
             with np.load(path) as kept:
                 return Triggers(name, int(kept["gps_ns"]), int(kept["duration_ns"]), kept["valid"], kept["template"],
                                 kept["time_ns"], kept["snr"], kept["chisq"])  # fmt: skip
         with np.load(self.bank) as kept:
             spectra = waveforms(kept["parameters"])
-        made = joined(list(filtered(scene, name, spectra, self.floor, signals=signals)))
+        made = joined(list(filtered(scene, name, spectra, self.floor)))
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, gps_ns=made.gps_ns, duration_ns=made.duration_ns, valid=made.valid, template=made.template,
                  time_ns=made.time_ns, snr=made.snr, chisq=made.chisq)  # fmt: skip
         return made
 
 
-def whitened_strain(scene: Scene, name: str, *, signals: bool) -> tuple[Float32Array, list[FloatArray | None]]:
+def whitened_strain(scene: Scene, name: str) -> tuple[Float32Array, list[FloatArray | None]]:
     """Return a detector's whitened strain, and the filter in force at the end of each second."""
     conditioner = Conditioner(name, ConditionSettings())
     good = np.ones(HOPS_PER_S, dtype=np.bool_)
     samples, taps = [], []
-    for k, strain in enumerate(scene.strain(name, signals=signals)):
+    for k, strain in enumerate(scene.strain(name)):
         out = conditioner.step(Segment(name, (START_S + k) * NS_PER_S, RATE_HZ, strain, good))
         samples.append(out.samples)
         taps.append(conditioner.taps if conditioner.psd_ready else None)
     return np.concatenate(samples), taps
 
 
-def filtered(scene: Scene, name: str, spectra: Complex64Array, floor: float, *, signals: bool) -> Iterator[Triggers]:
+def filtered(scene: Scene, name: str, spectra: Complex64Array, floor: float) -> Iterator[Triggers]:
     """Yield the triggers of piece after piece, by templates that are whitened as the strain was there.
 
     The circle of 16 s that templates stand on is laid over the strain; of the mergers on it those count that have 8 s
     before them, by which any template of 7 solar masses and more has begun.
     """
-    samples, taps = whitened_strain(scene, name, signals=signals)
+    samples, taps = whitened_strain(scene, name)
     autocorrelation: Complex64Array | None = None
     for k, start in enumerate(range(SETTLED_S, len(taps) - END_S, _PIECE_S)):
         stop = min(start + _PIECE_S, len(taps) - END_S)
-        if k % 2 == 0:  # the filter is of the last minute's strain: in 14 s it hardly changes
-            now = taps[min(start + _PIECE_S, len(taps) - 1)]
+        if k % 4 == 0:  # the filter is of the last minute's strain: in 28 s it hardly changes
+            now = taps[min(start + 2 * _PIECE_S, len(taps) - 1)]
             assert now is not None
             templates = whiten(spectra, response(now, input_rate_hz=RATE_HZ))
             turned = np.conj(templates.spectra[:, :-1])
@@ -191,10 +197,10 @@ def filtered(scene: Scene, name: str, spectra: Complex64Array, floor: float, *, 
             autocorrelation = autocorrelations(templates)
         first = start - _BEFORE_S
         strain = fft.rfft(samples[first * WHITENED_HZ : (first + DURATION_S) * WHITENED_HZ])[:-1]
-        z = fft.ifft(turned * strain, axis=1, overwrite_x=True)
-        valid = np.zeros(DURATION_S * HOPS_PER_S, dtype=np.bool_)
-        valid[_BEFORE_S * HOPS_PER_S : (stop - first) * HOPS_PER_S] = True
-        found = triggers_of(z, name, (START_S + first) * NS_PER_S, valid, autocorrelation, floor)
+        z = fft.ifft(turned * strain, axis=1, overwrite_x=True)[:, (_BEFORE_S - 1) * SNR_RATE_HZ :]
+        valid = np.zeros((DURATION_S - _BEFORE_S + 1) * HOPS_PER_S, dtype=np.bool_)
+        valid[HOPS_PER_S : (stop - start + 1) * HOPS_PER_S] = True
+        found = triggers_of(z, name, (START_S + start - 1) * NS_PER_S, valid, autocorrelation, floor)
         yield Triggers(name, (START_S + start) * NS_PER_S, (stop - start) * NS_PER_S, valid[valid], found.template,
                        found.time_ns, found.snr, found.chisq)  # fmt: skip
 

@@ -69,7 +69,8 @@ def coincide(triggers: Sequence[Triggers], term: ExtrinsicTerm, single_floor: fl
         loud = everything[np.abs(own.snr) >= single_floor]
         found.append(_rows(loud[:, None], (d,), len(names)))
         found += _extended(everything[:, None], (d,), keys, windows)
-    return _joined(triggers, np.concatenate(found))
+    rows = np.concatenate(found)
+    return _joined(triggers, rows) if len(rows) else _none(names)
 
 
 class _Keys:
@@ -138,6 +139,13 @@ def _joined(triggers: Sequence[Triggers], rows: IntArray) -> Coincidences:
     keys = (*time_ns.T, pattern, template, mean_ns)
     seen = Seen(tuple(t.detector for t in triggers), members, snr, time_ns)
     return Coincidences(template, mean_ns, seen, chisq).take(np.lexsort(keys))
+
+
+def _none(names: tuple[str, ...]) -> Coincidences:
+    """Return no coincidences, which is what most spans of live data hold."""
+    shape = (0, len(names))
+    nobody = Seen(names, np.zeros(shape, np.bool_), np.zeros(shape, np.complex128), np.zeros(shape, np.int64))
+    return Coincidences(np.zeros(0, np.int32), np.zeros(0, np.int64), nobody, np.zeros((*shape, 2), np.float32))
 
 
 def _mean_ns(time_ns: IntArray, members: BoolArray) -> IntArray:

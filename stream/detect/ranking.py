@@ -117,6 +117,8 @@ class Ranking:
         window_ns: int = WINDOW_NS,
     ) -> Events:
         """Return the events among coincidences; parameters as of :meth:`summands`."""
+        if not len(of):
+            return Events(of.time_ns, np.zeros(0), of, heard)
         value = self.summands(of, heard, relative)
         centre = _loudest_of_cells(of.time_ns, value, window_ns)
         low = np.searchsorted(of.time_ns, of.time_ns[centre] - window_ns)

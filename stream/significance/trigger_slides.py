@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 
@@ -123,23 +123,14 @@ def _without(own: Triggers, excluded: Sequence[tuple[int, int]]) -> Triggers:
 
 def live_ns(triggers: Sequence[Triggers], numbers: IntArray, step_s: int) -> int:
     """Return the time that all detectors hear together, summed over slides, exact to the nanosecond of whole hops."""
-    start = min(t.gps_ns for t in triggers)
-    offsets = [(t.gps_ns - start) // HOP_NS for t in triggers]
-    runs = [[(a + o, b + o) for a, b in _runs(t.valid)] for t, o in zip(triggers, offsets, strict=True)]
     hops = 0
-    for together in product(*runs):
-        low, high = np.full(len(numbers), -(1 << 62)), np.full(len(numbers), 1 << 62)
-        for d, (first, last) in enumerate(together):
-            moved = numbers * (d * step_s * HOPS_PER_S)
-            low, high = np.maximum(low, first + moved), np.minimum(high, last + moved)
-        hops += int(np.maximum(high - low, 0).sum())
+    for n in numbers.tolist():
+        begins = [t.gps_ns // HOP_NS + d * n * step_s * HOPS_PER_S for d, t in enumerate(triggers)]
+        low, high = max(begins), min(b + len(t.valid) for b, t in zip(begins, triggers, strict=True))
+        if low < high:
+            together = [t.valid[low - b : high - b] for b, t in zip(begins, triggers, strict=True)]
+            hops += int(np.count_nonzero(np.logical_and.reduce(together)))
     return hops * HOP_NS
-
-
-def _runs(valid: BoolArray) -> list[tuple[int, int]]:
-    """Return begin and end of each unbroken run."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], valid, [False]))))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _ranked(

@@ -29,11 +29,12 @@ def scene() -> Scene:
 
 
 def test_the_three_rankings_are_measured_on_the_same_triggers(folder: Path, scene: Scene) -> None:
-    """Each finds the loudest injection above all its background, which is every second of every slide."""
+    """Each finds the loudest injection above all its background: slides of what is not round an injection."""
     for rule in RULES:
         searched = RankedSearch(rule, folder / "bank.npz", folder / "kept").search(scene, 1e9)
         loudest = int(np.argmax([one.network_snr for one in scene.injections]))
-        assert searched.background.duration_s == HEARD_S * (HEARD_S - 1)
+        # Of 46 s four injections take 17 hops each, in either detector.
+        assert 0.6 * HEARD_S * (HEARD_S - 1) < searched.background.duration_s < HEARD_S * (HEARD_S - 1)
         assert searched.ranks[loudest] == searched.ranks.max()
         assert searched.ranks[loudest] > searched.background.loudest.max(initial=-99.0)
 
@@ -41,7 +42,7 @@ def test_the_three_rankings_are_measured_on_the_same_triggers(folder: Path, scen
 def test_triggers_are_kept_and_lie_where_strain_is_whitened(folder: Path, scene: Scene) -> None:
     search = RankedSearch("C", folder / "bank.npz", folder / "kept")
     search.search(scene, 1e5)
-    with np.load(folder / "kept" / "0.L1.noise.npz") as kept:
+    with np.load(folder / "kept" / "0.L1.npz") as kept:
         found = Triggers("L1", *(kept[k] for k in ("gps_ns", "duration_ns", "valid", "template", "time_ns", "snr",
                                                    "chisq")))  # fmt: skip
     assert len(found.valid) == HEARD_S * 16
@@ -49,5 +50,6 @@ def test_triggers_are_kept_and_lie_where_strain_is_whitened(folder: Path, scene:
     since_ns = found.time_ns - found.gps_ns
     assert np.all((since_ns >= 0) & (since_ns < found.duration_ns))
     assert np.abs(found.snr).min() >= 3.99
-    # A template's envelope in noise: 0.2 maxima above 4 a second.
-    assert 0.05 < len(found.snr) / 3 / HEARD_S < 0.6
+    # A template's envelope in noise has 0.2 maxima above 4 a second; the loud injection adds its own.
+    quiet = np.abs(found.snr) < 5.0
+    assert 0.05 < quiet.sum() / 3 / HEARD_S < 0.6
