@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +17,18 @@ from stream.log import configure_logging
 evaluate_app = typer.Typer(help="What the search is worth, measured on simulated data.", no_args_is_help=True)
 
 
+class Peer(StrEnum):
+    """Searches by others."""
+
+    PYCBC = "pycbc"
+
+
 @evaluate_app.command("sensitivity")
 def sensitivity(
     out: Annotated[Path, typer.Option(help="Folder of the report; what it already holds is not searched again.")],
     model: Annotated[list[str] | None, typer.Option(help="Model, by name or folder (with a slash); repeat.")] = None,
+    peer: Annotated[list[Peer] | None, typer.Option(help="Another search of the same data.")] = None,
+    bank: Annotated[Path | None, typer.Option(help="The peer's templates: PyCBC's HDF5, or npz.")] = None,
     injections: Annotated[int, typer.Option(help="How many binaries, from network SNR 4.5 up.", min=20)] = 2000,
     years: Annotated[float, number("Background of each search, in years.", 0.001, 100)] = 3.0,
     masses: Annotated[tuple[float, float], typer.Option(help="Component masses in Msun, detector frame.")] = (
@@ -47,7 +56,9 @@ def sensitivity(
     """
     from pipelines.evaluate.model import ModelSearch
     from pipelines.evaluate.population import Population
+    from pipelines.evaluate.pycbc_peer import PycbcSearch
     from pipelines.evaluate.scene import O3A_GLITCH_RATE_HZ, SceneConfig
+    from pipelines.evaluate.searched import Searcher
     from pipelines.evaluate.sensitivity import evaluate, plan
     from pipelines.progress import progress
 
@@ -58,7 +69,8 @@ def sensitivity(
         glitch_rate_hz=O3A_GLITCH_RATE_HZ if glitches else 0.0,
         population=Population((masses[0], masses[1]), precessing),
     )
-    searchers = [ModelSearch.of(name) for name in model or ["first"]]
+    searchers: list[Searcher] = [ModelSearch.of(name) for name in model or ["first"]]
+    searchers += [PycbcSearch.of(bank) for _ in peer or ()]
     with progress("stretches searched", "") as shown:
         measured = evaluate(plan(scene, injections, years), searchers, out, shown, workers)
     show(measured.summary) if as_json else _sensitivity_table(measured.summary, measured.report["details"])

@@ -35,6 +35,11 @@ class TriggerList:
             np.concatenate([p.rank for p in parts]),
         )
 
+    def between(self, start_s: float, end_s: float) -> TriggerList:
+        """Return the triggers of a stretch of time."""
+        at = (self.time_s >= start_s) & (self.time_s < end_s)
+        return TriggerList(self.template[at], self.time_s[at], self.rank[at])
+
     def of_template(self, template: int) -> TriggerList:
         """Return one template's triggers, the loudest first."""
         at = np.flatnonzero(self.template == template)

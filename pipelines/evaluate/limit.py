@@ -111,13 +111,8 @@ def _background(scene: Scene, first: TriggerList, second: TriggerList) -> Counts
     start_s = int(max(np.ceil(first.time_s.min()), np.ceil(second.time_s.min())))
     heard_s = scene.config.stretch_s - END_S - start_s
     ring = Slid(start_s, heard_s, _LEAST_RANK)
-    inside = [_cut(t, start_s, start_s + heard_s) for t in (first, second)]
+    inside = [t.between(start_s, start_s + heard_s) for t in (first, second)]
     return ring.count(inside[0], inside[1], heard_s - 1, separate=True)
-
-
-def _cut(triggers: TriggerList, start_s: float, end_s: float) -> TriggerList:
-    at = (triggers.time_s >= start_s) & (triggers.time_s < end_s)
-    return TriggerList(triggers.template[at], triggers.time_s[at], triggers.rank[at])
 
 
 def snr_series(strain: FloatArray, template: DetectorSignal, spectrum: Psd) -> FloatArray:

@@ -22,6 +22,7 @@ _ROOM = 0.5
 _FREQUENT_HZ = 10.0 * max(FARS_HZ.values())
 _FEWEST = 100
 _ROWS = 4096
+_PIECE_S = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,21 @@ def slide(
 
 def _whole(head: Head, kept: Frames, lag_s: int) -> tuple[FloatArray, float, float]:
     """Return a slide's loudest statistic of each second, its largest pair term, and its time."""
-    lag = lag_s * kept.rate_hz
-    frames = np.stack([kept.frames[0], np.roll(kept.frames[1], lag, axis=0)])
-    valid = np.stack([kept.valid[0], np.roll(kept.valid[1], lag)])
-    ranked, heard = rank_slides(head, frames[None], valid[None])
-    statistic, context = ranked[0], head.context
-    terms = (statistic - frames[:, context:, -1].sum(axis=0, dtype=np.float64))[heard[0]]
-    padded = np.concatenate([np.full(context, QUIET), statistic])
-    loudest: FloatArray = padded.reshape(-1, kept.rate_hz).max(axis=1)
-    return loudest[loudest > QUIET], float(terms.max(initial=0.0)), float(heard.sum()) / kept.rate_hz
+    context, n = head.context, kept.frames.shape[1]
+    loudest, largest, heard_frames = [], 0.0, 0
+    for start in range(0, n, _PIECE_S * kept.rate_hz):
+        stop = min(n, start + _PIECE_S * kept.rate_hz)
+        at = np.arange(max(0, start - context), stop)
+        other = (at - lag_s * kept.rate_hz) % n
+        frames = np.stack([kept.frames[0, at], kept.frames[1, other]])
+        ranked, heard = rank_slides(head, frames[None], np.stack([kept.valid[0, at], kept.valid[1, other]])[None])
+        alone = frames[:, context:, -1].sum(axis=0, dtype=np.float64)
+        largest = max(largest, float((ranked[0] - alone)[heard[0]].max(initial=0.0)))
+        heard_frames += int(heard.sum())
+        unheard = np.full(stop - start - ranked.shape[1], QUIET)
+        loudest.append(np.concatenate([unheard, ranked[0]]).reshape(-1, kept.rate_hz).max(axis=1))
+    every = np.concatenate(loudest)
+    return every[every > QUIET], largest, heard_frames / kept.rate_hz
 
 
 def _sparse(
