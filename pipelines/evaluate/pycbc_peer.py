@@ -59,8 +59,8 @@ class PycbcSearch:
         python = os.environ.get(VARIABLE)
         if not python or not Path(python).is_file():
             raise ConfigurationError(
-                f"{VARIABLE} is {python!r}: name a Python that has pycbc (uv venv pycbc; uv pip install --python pycbc "
-                f"pycbc; export {VARIABLE}=pycbc/bin/python)"
+                f"{VARIABLE} is {'no file: ' + python if python else 'not set'}: name a Python that has pycbc (uv venv "
+                f"pycbc; uv pip install --python pycbc pycbc; export {VARIABLE}=$PWD/pycbc/bin/python)"
             )
         if bank is None:
             raise ConfigurationError(
