@@ -61,14 +61,17 @@ def test_an_interpreter_without_pycbc_is_named_with_its_reason(bank: Path, monke
 
 
 @pytest.mark.slow
-def test_it_finds_loud_binaries_that_its_bank_fits(bank: Path) -> None:
+def test_it_finds_loud_binaries_that_its_bank_fits(tmp_path: Path) -> None:
+    """Each loud binary is in the bank: its rank is its SNR, which no chi-squared takes away."""
     if not os.environ.get(VARIABLE):
         pytest.skip(f"{VARIABLE} is not set: it names a Python that has pycbc")
-    scene = Scene(SceneConfig(seed=3, stretch_s=480, spacing_s=8.0), 0)
-    found = PycbcSearch.of(bank).search(scene, 5e4)
-    snrs = np.array([i.network_snr for i in scene.injections])
-    least = np.array([min(i.snrs.values()) for i in scene.injections])
-    loud = (snrs > 12) & (least > 6)
-    assert loud.any()
-    assert np.all(found.ranks[loud] > 0.75 * snrs[loud])
-    assert found.background.duration_s >= 5e4
+    scene = Scene(SceneConfig(seed=3, stretch_s=288, spacing_s=8.0), 0)
+    loud = [k for k, i in enumerate(scene.injections) if i.network_snr > 9 and min(i.snrs.values()) > 5]
+    own = [scene.injections[k].parameters for k in loud]
+    parameters = [[p.mass1_msun, p.mass2_msun, p.spin1[2], p.spin2[2]] for p in own]
+    np.savez(tmp_path / "bank.npz", parameters=np.array(parameters))
+    found = PycbcSearch.of(tmp_path / "bank.npz").search(scene, 2e4)
+    assert len(loud) >= 2
+    for k in loud:
+        assert found.ranks[k] == pytest.approx(scene.injections[k].network_snr, abs=3.0)
+    assert found.background.duration_s >= 2e4
