@@ -21,7 +21,7 @@ __all__ = ["example", "fingerprint_of", "load", "names", "source", "versions"]
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the schemas: ``alert``, ``external``, ``heartbeat``, ``strain``, ``witness``."""
+    """Return the names of the schemas: ``alert``, ``decision``, ``external`` and so on."""
     return tuple(sorted(entry.name for entry in files(__name__).iterdir() if entry.is_dir() and _version_dirs(entry)))
 
 

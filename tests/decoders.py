@@ -10,10 +10,12 @@ from pipelines.subscribe import receive
 from stream.codec import strain_codec
 from stream.codec.alert import decode_alert, encode_alert
 from stream.codec.avro import (
+    decode_decision,
     decode_external,
     decode_heartbeat,
     decode_strain,
     decode_witness,
+    encode_decision,
     encode_external,
     encode_heartbeat,
     encode_strain,
@@ -48,6 +50,7 @@ def decoder(name: str) -> tuple[Callable[[bytes], object], bytes]:
         "received": (received, encode_alert(made.ALERT)),
         "strain": (decode_strain, encode_strain(made.STRAIN)),
         "witness": (decode_witness, encode_witness(made.WITNESS)),
+        "decision": (decode_decision, encode_decision(made.DECISION)),
         "external": (decode_external, encode_external(made.EXTERNAL)),
         "heartbeat": (decode_heartbeat, encode_heartbeat(made.HEARTBEAT)),
     }[name]

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from pipelines.cli import alerts, data, evaluate, exhibit, operate
+from pipelines.cli import alerts, data, decide, evaluate, exhibit, operate
 from stream import __version__
 from stream.errors import ConfigurationError, Fenced, TocsinError
 from stream.masking import mask_urls
@@ -25,7 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    operate.run, exhibit.demo, data.simulate, data.replay, data.fetch, alerts.subscribe, operate.doctor,
+    operate.run, exhibit.demo, data.simulate, data.replay, data.fetch, alerts.subscribe,
+    decide.retract, decide.confirm, operate.doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(operate.topics_app, name="topics")

@@ -35,7 +35,7 @@ from stream.errors import DataError, DeadlineExceeded, Fenced, PublishError, Tra
 from stream.kafka.ownership import Ownership
 from stream.kafka.producer import TransactionalProducer
 from stream.publish import Outbox
-from stream.records import AlertType, Finding, Revision
+from stream.records import AlertType, Decision, Finding, Revision
 from stream.settings import Settings
 from stream.superevent import Sent, Superevents
 from stream.timebase import NS_PER_S, Clock
@@ -110,6 +110,20 @@ class Publisher:
         """
         self.check()
         self._events.take(finding)
+
+    def decide(self, decision: Decision) -> None:
+        """Take a person's decision as :meth:`publish` takes a finding; what is older than a start reads is read first.
+
+        Raises
+        ------
+        PublishError
+            As :meth:`publish`; and if the decision names an event that is not on the topic, or was withdrawn.
+        TransportError
+            If the topic cannot be read now.
+        """
+        for sent in self._truth.history(decision.superevent_id):
+            self._events.recall(sent)
+        self.publish(decision)
 
     def revision(self, revision: Revision) -> None:
         """Write a revision's alert to the outbox and wake the drain: the events' loop calls this."""

@@ -23,6 +23,7 @@ and is found again days later is alerted again, under the same ids; a decision o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -87,9 +88,48 @@ class Truth:
         """Take up an alert that was just committed."""
         self._there.recall(sent)
 
+    def history(self, superevent_id: str) -> Iterator[Sent]:
+        """Yield what the topic tells of one event that may be older than what was read; nothing if it is not.
+
+        Raises
+        ------
+        TransportError
+            If the topic cannot be read now.
+        """
+        begin_ns = day_begin_unix_ns(superevent_id)
+        if self._since_ns is not None and begin_ns < self._since_ns:
+            for message, sent in alerts_of(self._settings, superevent_id):
+                log.debug("alert_recalled", superevent_id=superevent_id, offset=message.offset)
+                yield sent
+
     def event_at(self, gps_ns: int) -> str | None:
         """Return the superevent of this time that the topic has, if it has one."""
         return self._there.find(gps_ns)
+
+
+def alerts_of(settings: Settings, superevent_id: str) -> Iterator[tuple[Message, Sent]]:
+    """Yield the alerts of one event that stand on the topic, oldest first: all from its day on are looked at.
+
+    Raises
+    ------
+    TransportError
+        If the topic cannot be read now.
+    """
+    begin_ns, key = day_begin_unix_ns(superevent_id), superevent_id.encode()
+    for message in read_since(settings.kafka, settings.topics.alerts, begin_ns, _QUIET_S):
+        sent = _sent_of(message) if message.key == key else None
+        if sent is not None:
+            yield message, sent
+
+
+def day_begin_unix_ns(superevent_id: str) -> int:
+    """Return when the day in a superevent's id began, Unix; 0 where it is no date."""
+    digits = re.search("[0-9]{6}", superevent_id)
+    try:
+        day = datetime.strptime(digits[0], "%y%m%d").replace(tzinfo=UTC) if digits else None
+    except ValueError:
+        day = None
+    return max(0, int(day.timestamp()) * NS_PER_S - MARGIN_NS) if day is not None else 0
 
 
 def since_unix_ns(settings: Settings, clock: Clock) -> int:

@@ -1,4 +1,4 @@
-"""Avro messages of this project: strain, witnesses, external events and heartbeats, each a single object.
+"""Avro messages of this project: strain, witnesses, external events, heartbeats and decisions, each a single object.
 
 Samples travel as Avro ``bytes``, little-endian, so that a block is one copy and not a call per sample.
 """
@@ -13,8 +13,9 @@ import numpy as np
 
 from stream.blocks import check_rate, check_strain_block, check_witness_block, witness_shape
 from stream.codec import single_object
+from stream.codec.decision import check_decision
 from stream.errors import CodecError, SchemaError
-from stream.records import DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
+from stream.records import Decision, DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
 from stream.types import AnyFloatArray
 
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8")}
@@ -71,6 +72,25 @@ def decode_heartbeat(payload: bytes) -> Heartbeat:
     """Return the heartbeat of a message; raises as :func:`decode_strain`."""
     record = single_object.decode("heartbeat", payload)
     return Heartbeat(**(record | {"detectors": tuple(DetectorStatus(**status) for status in record["detectors"])}))
+
+
+def encode_decision(decision: Decision) -> bytes:
+    """Return a person's decision as one Avro single object; raises SchemaError as :func:`decode_decision`."""
+    check_decision(decision)
+    return single_object.encode("decision", asdict(decision))
+
+
+def decode_decision(payload: bytes) -> Decision:
+    """Return the decision of a message.
+
+    Raises
+    ------
+    CodecError, SchemaError
+        If the bytes are malformed, or an id, the kind or a length is not what it must be.
+    """
+    decision = Decision(**single_object.decode("decision", payload))
+    check_decision(decision)
+    return decision
 
 
 def strain_to_record(block: StrainBlock) -> dict[str, Any]:

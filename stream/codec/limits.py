@@ -15,6 +15,7 @@ MAX_BYTES = {
     "witness": 8 * _MIB,
     "external": 8 * _MIB,
     "heartbeat": _MIB,
+    "decision": 1 << 16,
 }
 """Longest message of a kind, in bytes, compressed or not."""
 

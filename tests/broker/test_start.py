@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from broker.apache_kafka import ApacheKafka
 from broker.archive import DAY_S, HOUR_S, fill
+from broker.daemons import daemon_settings
 
 from pipelines.live.truth import Truth, since_unix_ns
-from stream.configuration import load_settings
 from stream.kafka.consumer import Consumer, Message
 from stream.kafka.producer import Producer
 from stream.kafka.topics import create
@@ -33,15 +33,7 @@ class At:
 
 @pytest.fixture
 def settings(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> Settings:
-    topics = {kind: fresh + kind for kind in ("alerts", "alerts_json", "heartbeat", "external", "decisions")}
-    made = load_settings(
-        None,
-        {
-            "kafka": {"bootstrap_servers": kafka.bootstrap_servers, "group_id": fresh},
-            "topics": topics | {"strain_prefix": fresh + "."},
-            "publish": {"outbox": tmp_path / "outbox", "transactional_id": fresh},
-        },
-    )
+    made = daemon_settings(kafka, fresh, tmp_path / "outbox", fresh)
     create(made)
     return made
 

@@ -10,42 +10,16 @@ from pathlib import Path
 import pytest
 from broker import child
 from broker.apache_kafka import ApacheKafka
+from broker.daemons import Running, daemon_settings, wait
 
-from pipelines.live.decisions import Decisions
-from pipelines.live.publisher import Publisher
 from pipelines.subscribe import receive
-from stream.configuration import load_settings
 from stream.errors import Fenced
-from stream.kafka.ownership import Ownership
 from stream.kafka.producer import TransactionalProducer
 from stream.kafka.reading import read_all
 from stream.kafka.topics import create
 from stream.settings import Settings
-from stream.timebase import SystemClock
 
 pytestmark = pytest.mark.broker
-_HANG_S = 60.0
-
-
-class Running:
-    """A daemon without its search."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.ownership = Ownership(settings)
-        self.decisions = Decisions(self.ownership)
-        self.publisher = Publisher(settings, SystemClock(), ownership=self.ownership)
-
-    def fenced(self) -> bool:
-        try:
-            self.publisher.check()
-        except Fenced:
-            return True
-        return False
-
-    def close(self) -> None:
-        self.publisher.close()
-        self.decisions.close()
 
 
 Start = Callable[[str], Running]
@@ -56,15 +30,7 @@ def start(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> Iterator[Start]:
     running: list[Running] = []
 
     def begin(name: str) -> Running:
-        topics = {kind: fresh + kind for kind in ("alerts", "alerts_json", "heartbeat", "external", "decisions")}
-        settings = load_settings(
-            None,
-            {
-                "kafka": {"bootstrap_servers": kafka.bootstrap_servers, "group_id": fresh + name},
-                "topics": topics | {"strain_prefix": fresh},
-                "publish": {"outbox": tmp_path / name, "transactional_id": fresh},
-            },
-        )
+        settings = daemon_settings(kafka, fresh, tmp_path / name, fresh + name)
         create(settings)
         running.append(Running(settings))
         return running[-1]
@@ -72,13 +38,6 @@ def start(kafka: ApacheKafka, fresh: str, tmp_path: Path) -> Iterator[Start]:
     yield begin
     for each in running:
         each.close()
-
-
-def wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + _HANG_S
-    while not until():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def alerts(settings: Settings) -> list[str]:

@@ -15,8 +15,8 @@ import numpy as np
 
 import schemas
 from stream.codec.alert import encode_alert
-from stream.codec.avro import encode_external, encode_heartbeat, encode_strain, encode_witness
-from stream.records import DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
+from stream.codec.avro import encode_decision, encode_external, encode_heartbeat, encode_strain, encode_witness
+from stream.records import Decision, DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
 from stream.timebase import HOP_NS
 
 ROOT = Path(schemas.__file__).parent
@@ -57,6 +57,14 @@ EXTERNAL = ExternalEvent(
     error_radius_deg=11.6,
     containment=0.68,
     raw=b'{"trigger": 524666471}',
+)
+DECISION = Decision(
+    decision_id="6f1c0a52-6e0b-4b56-9d1e-5a9f5f0f2c11",
+    superevent_id="TS150914a",
+    kind="retract",
+    why="a glitch in L1, seen by eye",
+    who="shift@cit",
+    made_ns=GPS_NS + 300_000_000_000,
 )
 HEARTBEAT = Heartbeat(
     daemon_id="tocsin-1",
@@ -107,6 +115,7 @@ def messages() -> dict[str, bytes]:
     """Return one message of each schema, in its newest version, as on the wire."""
     return {
         "alert": encode_alert(ALERT),
+        "decision": encode_decision(DECISION),
         "external": encode_external(EXTERNAL),
         "heartbeat": encode_heartbeat(HEARTBEAT),
         "strain": encode_strain(STRAIN),

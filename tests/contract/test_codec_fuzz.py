@@ -74,6 +74,7 @@ CORPUS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "received": (encode_alert_json(made.ALERT, {"gps_ns": made.STRAIN.gps_ns, "far_is_limit": True}), same),
     "strain": (schemas.example("strain", "1.0"), same),
     "witness": (schemas.example("witness", "1.0"), same),
+    "decision": (schemas.example("decision", "1.0"), same),
     "external": (schemas.example("external", "1.0"), same),
     "heartbeat": (schemas.example("heartbeat", "1.0"), same),
     "arrow": (encode_arrow([made.STRAIN] * 2), same),

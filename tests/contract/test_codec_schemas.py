@@ -18,12 +18,13 @@ from fastavro.read import SchemaResolutionError
 
 import schemas
 from stream.codec.alert import decode_alert
-from stream.codec.avro import decode_external, decode_heartbeat, decode_strain, decode_witness
+from stream.codec.avro import decode_decision, decode_external, decode_heartbeat, decode_strain, decode_witness
 from stream.errors import SchemaError
 
 EVERY_VERSION = [(name, version) for name in schemas.names() for version in schemas.versions(name)]
 DECODERS = {
     "alert": decode_alert,
+    "decision": decode_decision,
     "external": decode_external,
     "heartbeat": decode_heartbeat,
     "strain": decode_strain,
@@ -32,7 +33,7 @@ DECODERS = {
 
 
 def test_every_schema_of_the_design_is_there() -> None:
-    assert schemas.names() == ("alert", "external", "heartbeat", "strain", "witness")
+    assert schemas.names() == ("alert", "decision", "external", "heartbeat", "strain", "witness")
 
 
 def test_released_files_never_change() -> None:
@@ -59,6 +60,7 @@ def test_strain_example_holds_its_record_bit_for_bit() -> None:
 
 
 def test_records_without_arrays_come_back_equal() -> None:
+    assert decode_decision(schemas.example("decision", "1.0")) == made.DECISION
     assert decode_external(schemas.example("external", "1.0")) == made.EXTERNAL
     assert decode_heartbeat(schemas.example("heartbeat", "1.0")) == made.HEARTBEAT
     assert decode_alert(schemas.example("alert", "1.3")) == made.ALERT

@@ -21,8 +21,8 @@ from pipelines.live import daemon
 from stream.errors import Fenced
 
 COMMANDS = [
-    ["run"], ["demo"], ["simulate"], ["replay"], ["fetch"], ["subscribe"], ["doctor"], ["topics", "create"],
-    ["topics", "list"], ["topics", "check"], ["bench", "latency"], ["bench", "throughput"],
+    ["run"], ["demo"], ["simulate"], ["replay"], ["fetch"], ["subscribe"], ["retract"], ["confirm"], ["doctor"],
+    ["topics", "create"], ["topics", "list"], ["topics", "check"], ["bench", "latency"], ["bench", "throughput"],
 ]  # fmt: skip
 
 
