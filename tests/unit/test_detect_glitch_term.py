@@ -1,0 +1,63 @@
+"""The learned glitch term: nothing for Gaussian noise, much for glitches, and never less for a louder trigger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.train.glitch_term import fit
+from stream.detect.glitch_term import LearnedGlitchTerm, read_glitch_term
+from stream.errors import ModelError
+from stream.types import Float32Array, FloatArray
+
+
+def chi(values: FloatArray) -> Float32Array:
+    return np.stack((values, np.full(len(values), np.nan)), axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def term() -> LearnedGlitchTerm:
+    """Fitted to made-up triggers: glitches are a hundredth, fall as r^-3, and look unlike their templates."""
+    rng = np.random.default_rng(1)
+    gauss = np.sqrt(4.0**2 + 2 * rng.exponential(1.0, 20_000))
+    glitch = 4.0 * rng.random(400) ** (-1 / 2)
+    signal = 4.0 * rng.random(600) ** (-1 / 3)
+    modulus = np.concatenate((signal, gauss, glitch))
+    like = np.exp(rng.normal(0.0, 0.25, len(modulus)))
+    like[-400:] = np.exp(rng.normal(0.8, 0.4, 400)) * glitch / 4.0
+    return LearnedGlitchTerm(fit(modulus, chi(like), np.arange(len(modulus)) < 600))
+
+
+def value(term: LearnedGlitchTerm, modulus: float, like: float) -> float:
+    return float(term.at(np.array([modulus]), chi(np.array([like])), np.zeros(1, np.int32))[0])
+
+
+def test_what_gaussian_noise_makes_counts_in_full(term: LearnedGlitchTerm) -> None:
+    assert -0.1 < value(term, 4.5, 1.0) <= 0.0
+
+
+def test_a_loud_trigger_unlike_its_template_counts_little(term: LearnedGlitchTerm) -> None:
+    assert value(term, 9.0, 5.0) < value(term, 9.0, 1.0) - 4.0
+
+
+def test_a_louder_trigger_always_counts_more(term: LearnedGlitchTerm) -> None:
+    for like in (0.5, 1.0, 3.0, 20.0):
+        counts = [0.5 * r**2 + value(term, r, like) for r in (4.0, 6.0, 9.0, 14.0, 30.0, 100.0, 1000.0)]
+        assert np.all(np.diff(counts) > 0)
+
+
+def test_a_chi_squared_that_is_not_known_is_as_expected(term: LearnedGlitchTerm) -> None:
+    assert value(term, 8.0, np.nan) == value(term, 8.0, 1.0)
+
+
+def test_a_term_is_read_from_its_file(term: LearnedGlitchTerm, tmp_path: Path) -> None:
+    path = tmp_path / "glitch.json"
+    path.write_text(json.dumps({"coefficients": term.coefficients.tolist()}))
+    np.testing.assert_array_equal(read_glitch_term(path).coefficients, term.coefficients)
+    for wrong in ([1.0], [0.0, -2.0, 0.0, 1.0, 0.0]):
+        path.write_text(json.dumps({"coefficients": wrong}))
+        with pytest.raises(ModelError, match=r"pipelines\.train\.glitch_term"):
+            read_glitch_term(path)
