@@ -19,8 +19,7 @@ from stream.detect import Head, HeadStage, PeakFinder, Ranked
 from stream.infer import EncoderStage, ModelCard, open_model
 from stream.records import AlignedSpan, Block, Candidate, Masked, WhitenedSegment
 from stream.settings import Settings
-from stream.significance import LiveSlides, SignalReach, Significance, load_shipped
-from stream.superevent import SAME_EVENT_NS
+from stream.significance import LiveSlides, Significance, load_shipped
 
 
 class Sink(Protocol):
@@ -91,15 +90,8 @@ def compose(settings: Settings, watch: Stopwatch | None = None) -> Stages:
     head = Head(card, settings.infer)
     encode = EncoderStage(card, settings.infer)
     encode.warm_up(len(settings.strain.detectors))
-    slides = LiveSlides(
-        head,
-        settings.significance.slides,
-        card.frame_rate_hz,
-        reach=SignalReach.of(card, settings.detect),
-        window_s=settings.significance.live_window_s,
-        apart_ns=SAME_EVENT_NS,
-    )
-    shipped = load_shipped(card.background_file)
+    slides = LiveSlides.of(head, card, settings)
+    shipped = load_shipped(card)
     return Stages(
         card=card,
         align=Aligner(settings.align, settings.strain),

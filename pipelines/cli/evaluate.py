@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.cli.common import Json, number, show
+from pipelines.cli.common import Config, Detectors, Json, number, settings_from, show
 from stream.log import configure_logging
 
 evaluate_app = typer.Typer(help="What the search is worth, measured on simulated data.", no_args_is_help=True)
@@ -95,4 +95,67 @@ def _sensitivity_table(summary: dict[str, Any], details: dict[str, Any]) -> None
                 f"{row['found'][far]} of {row['injections']}",
                 f"{row['background_s'] / 31_557_600:.2f} years",
             )
+    Console().print(table)
+
+
+@evaluate_app.command("background")
+def background(
+    hours: Annotated[float, number("Hours of data.", 0.05, 1000)] = 3.0,
+    source: Annotated[Literal["shipped", "live"], typer.Option(help="Which background gives the FARs.")] = "shipped",
+    seed: Annotated[int, typer.Option(help="Seed of noise and glitches.", min=0)] = 1512,
+    mergers_every: Annotated[
+        float | None, number("Instead: is the live background free of mergers every so many seconds?", 4, 3600)
+    ] = None,
+    measure: Annotated[str | None, typer.Option(help="Instead: measure this model's background and ship it.")] = None,
+    work: Annotated[Path, typer.Option(help="Folder of what is measured already; with --measure.")] = Path(
+        "background-work"
+    ),
+    detectors: Detectors = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Are the false-alarm rates true? Search signal-free noise with glitches, and count what rings.
+
+    Events at a FAR of f or less are Poisson with mean f times the time heard; the table shows it over three decades.
+
+    Examples
+    --------
+      tocsin evaluate background --hours 3 --json
+
+      tocsin evaluate background --hours 1 --mergers-every 20
+
+      tocsin evaluate background --measure ./my-model/ --work /tmp/work
+    """
+    from pipelines.evaluate.background import MeasureConfig
+    from pipelines.evaluate.background import measure as measure_background
+    from pipelines.evaluate.mergers import compare
+    from pipelines.evaluate.poisson import count_events
+    from pipelines.progress import progress
+    from stream.infer import open_model
+
+    settings = settings_from(config, None, detectors)
+    if measure is not None:
+        with progress("measured", "stretches") as shown:
+            made = measure_background(open_model(measure, to_be_measured=True), MeasureConfig(), work, shown)
+        years = {name: c["curves"][0]["duration_s"] / 31_557_600 for name, c in made["sets"].items()}
+        show({"model": made["model"], "years": {name: round(y, 4) for name, y in years.items()}})
+    elif mergers_every is not None:
+        with progress("searched", "h") as shown:
+            compared = compare(settings, hours, mergers_every, seed, shown)
+        if not as_json:
+            for name, rows in compared["sets"].items():
+                _counts_table(f"live background of {name}", rows, ("statistic", "expected", "observed", "error"))
+        show(compared)
+    else:
+        with progress("searched", "h") as shown:
+            result = count_events(settings, hours, seed, source, shown).as_dict()
+        if not as_json:
+            _counts_table(f"events in {result['heard_s']:.0f} s", result, ("far_hz", "expected", "observed", "error"))
+        show(result)
+
+
+def _counts_table(title: str, columns: dict[str, list[float]], names: tuple[str, ...]) -> None:
+    table = Table(*names, title=title)
+    for row in zip(*(columns[name] for name in names), strict=True):
+        table.add_row(*(f"{value:.4g}" for value in row))
     Console().print(table)

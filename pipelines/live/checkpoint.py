@@ -34,7 +34,7 @@ def take(stages: Stages) -> Checkpoint:
     """Return a copy of what is kept; the stages may go on while it is written."""
     learned = {name: denoiser.kept() for name, denoiser in stages.denoise.items()}
     return Checkpoint(
-        model=stages.card.label,
+        model=stages.card.identity,
         conditioners=tuple(c.state() for c in stages.condition.values()),
         denoisers={name: state for name, state in learned.items() if state is not None},
         live={key: counts.copy() for key, counts in stages.slides.counts.items()},
@@ -143,7 +143,7 @@ def restore(stages: Stages, folder: Path) -> bool:
     for name, learned in kept.denoisers.items():
         if name in stages.denoise:
             stages.denoise[name].restore(learned)
-    if kept.model == stages.card.label:
+    if kept.model == stages.card.identity:
         stages.slides.take_up(kept.live)
     _say_what_was_kept(kept)
     return True

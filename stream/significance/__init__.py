@@ -4,9 +4,22 @@ Stands between ``detect`` and ``superevent``. A background measured with the net
 with the model; the slides of this run join it as they accumulate; the larger rate counts.
 """
 
-from stream.significance.background import BackgroundCounts, load_shipped
+from stream.significance.background import BackgroundCounts
 from stream.significance.far import Significance
+from stream.significance.rate import Rate
 from stream.significance.rolling import RollingCounts
+from stream.significance.shipped import Curve, Shipped, load_shipped, set_name
 from stream.significance.slides import LiveSlides, SignalReach
 
-__all__ = ["BackgroundCounts", "LiveSlides", "RollingCounts", "SignalReach", "Significance", "load_shipped"]
+__all__ = [
+    "BackgroundCounts",
+    "Curve",
+    "LiveSlides",
+    "Rate",
+    "RollingCounts",
+    "Shipped",
+    "SignalReach",
+    "Significance",
+    "load_shipped",
+    "set_name",
+]

@@ -6,18 +6,16 @@ that a false-alarm rate of interest needs, is exact.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from pathlib import Path
 
-from stream.errors import ModelError
+from stream.significance.rate import Rate
 
 KEPT = 4000
 
 
 class BackgroundCounts:
-    """The loudest background peaks of one kind of detector set.
+    """The loudest background peaks of one set of detectors.
 
     Parameters
     ----------
@@ -53,18 +51,23 @@ class BackgroundCounts:
             self.complete_above = self._sorted[-self._kept - 1]
             del self._sorted[: -self._kept]
 
+    @property
+    def loudest(self) -> tuple[float, ...]:
+        """What is kept, rising."""
+        return tuple(self._sorted)
+
     def count(self, statistic: float) -> int:
-        """Return how many peaks are at least as loud; at least the kept number below the complete tail."""
+        """Return how many peaks are at least as loud; too few below ``complete_above``, of which nothing is kept."""
         return len(self._sorted) - bisect_left(self._sorted, statistic)
 
-    def far_hz(self, statistic: float) -> tuple[float, bool]:
-        """Return the false-alarm rate of a statistic, and whether it stands at its floor of 1/T.
+    def rate(self, statistic: float) -> Rate:
+        """Return the false-alarm rate of a statistic, its floor 1/T.
 
         ``(1 + N) / T``: the candidate itself counts as one, so the rate is never below one over the background's
         time (Usman et al., Class. Quantum Grav. 33, 215004 (2016), eq. 17).
         """
         n = self.count(statistic)
-        return (1 + n) / max(self.duration_s, 1.0), n == 0
+        return Rate((1 + n) / max(self.duration_s, 1.0), n == 0, self.duration_s)
 
     def as_dict(self) -> dict[str, object]:
         """Return what :meth:`from_dict` reads."""
@@ -76,18 +79,3 @@ class BackgroundCounts:
         loudest = values["loudest"]
         assert isinstance(loudest, list)
         return cls(float(str(values["duration_s"])), loudest, float(str(values["complete_above"])), kept)
-
-
-def load_shipped(path: Path) -> dict[int, BackgroundCounts]:
-    """Read a model's background: counts by number of detectors heard.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing or is not a background.
-    """
-    try:
-        sets = json.loads(path.read_text())["detectors_heard"]
-        return {int(n): BackgroundCounts.from_dict(values) for n, values in sets.items()}
-    except (OSError, KeyError, ValueError) as error:
-        raise ModelError(f"background file {path} is not usable ({error}): measure it anew") from error

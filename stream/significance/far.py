@@ -1,11 +1,16 @@
 """The false-alarm rate of a peak: the larger of what the shipped and the live background say.
 
-A background says ``(1 + N) / T`` (Usman et al., Class. Quantum Grav. 33, 215004 (2016), eq. 17): N of its peaks are at
-least as loud, T is how long it is. The shipped one always speaks. The live one speaks
+Each is a background of just the detectors that were heard, by name; a set is never judged by another's. A background
+says ``(1 + N) / T`` (Usman et al., Class. Quantum Grav. 33, 215004 (2016), eq. 17): N of its events are at least as
+loud, T is how long it is. The shipped one always speaks. The live one speaks
 
 - where it has counted (N > 0), once it is ten times as long as the time between alerts, ``10 / far_threshold_hz``;
 - where it has not (N = 0), once it is ``1 / significant_far_hz`` long: until then "less than 1/T" would say no more
   than that the run is young, and would leave no candidate significant.
+
+For a set that the model has no background of, live speaks alone, N = 0 or not, once it is ``10 / far_threshold_hz``
+long. Until then nothing is known: the rate is the most that there can be, one event a second, and the source says
+``unmeasured``.
 
 Each of the two never rises with the statistic, so their maximum does not either.
 """
@@ -17,20 +22,8 @@ from typing import Protocol
 
 from stream.records import Background, Candidate, Peak
 from stream.settings import SignificanceSettings
-from stream.significance.background import BackgroundCounts
-
-
-class Counts(Protocol):
-    """What a false-alarm rate is made from."""
-
-    @property
-    def duration_s(self) -> float:
-        """How long the background is."""
-        ...
-
-    def far_hz(self, statistic: float) -> tuple[float, bool]:
-        """Return ``(1 + N) / T``, and whether N is 0."""
-        ...
+from stream.significance.rate import MOST_HZ, Counts, Rate
+from stream.significance.shipped import set_name
 
 
 class Live(Protocol):
@@ -48,8 +41,8 @@ class Significance:
     Parameters
     ----------
     settings : SignificanceSettings
-    shipped : dict of int to BackgroundCounts
-        The model's background by number of detectors heard.
+    shipped : mapping of str to Counts
+        The model's background by name of the set of detectors.
     live : Live or None
         This run's slides.
     model : str
@@ -59,7 +52,7 @@ class Significance:
     def __init__(
         self,
         settings: SignificanceSettings,
-        shipped: dict[int, BackgroundCounts],
+        shipped: Mapping[str, Counts],
         live: Live | None,
         model: str,
     ) -> None:
@@ -71,15 +64,26 @@ class Significance:
 
     def assess(self, peak: Peak) -> Candidate:
         """Return the candidate of a peak."""
-        # A set larger than any that was measured takes the largest: more detectors only add evidence.
-        shipped: Counts = self._shipped.get(len(peak.detectors), self._shipped[max(self._shipped)])
-        far_hz, is_limit = shipped.far_hz(peak.statistic)
-        counts, source = shipped, "shipped"
-        live = self._live.counts.get(tuple(sorted(peak.detectors))) if self._live is not None else None
-        if live is not None:
-            live_hz, live_is_limit = live.far_hz(peak.statistic)
-            enough_s = self._limit_s if live_is_limit else self._counted_s
-            if live.duration_s >= enough_s and live_hz > far_hz:
-                far_hz, is_limit, counts, source = live_hz, live_is_limit, live, "live"
-        background = Background(source, counts.duration_s, peak.detectors)
-        return Candidate(peak, far_hz, is_limit, background, self._model)
+        shipped, live = self._shipped_rate(peak), self._live_rate(peak)
+        if shipped is not None and (live is None or live.far_hz <= shipped.far_hz):
+            rate, source = shipped, "shipped"
+        elif live is not None:
+            rate, source = live, "live"
+        else:
+            rate, source = Rate(MOST_HZ, False, 0.0), "unmeasured"
+        background = Background(source, rate.duration_s, peak.detectors)
+        return Candidate(peak, rate.far_hz, rate.is_limit, background, self._model)
+
+    def _shipped_rate(self, peak: Peak) -> Rate | None:
+        counts = self._shipped.get(set_name(peak.detectors))
+        return None if counts is None else counts.rate(peak.statistic)
+
+    def _live_rate(self, peak: Peak) -> Rate | None:
+        """Return what live says, or None where it has nothing to say."""
+        counts = self._live.counts.get(tuple(sorted(peak.detectors))) if self._live is not None else None
+        if counts is None:
+            return None
+        rate = counts.rate(peak.statistic)
+        measured = set_name(peak.detectors) in self._shipped
+        enough_s = self._limit_s if rate.is_limit and measured else self._counted_s
+        return rate if rate.duration_s >= enough_s else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stream.significance.background import BackgroundCounts
+from stream.significance.rate import Rate
 from stream.timebase import NS_PER_S
 
 _PARTS = 24
@@ -60,17 +61,23 @@ class RollingCounts:
         """Return how many peaks are at least as loud; too few where a part has not kept so quiet ones."""
         return sum(part.counts.count(statistic) for part in self.parts)
 
-    def far_hz(self, statistic: float) -> tuple[float, bool]:
-        """Return ``(1 + N) / T``, and whether N is 0; see :meth:`BackgroundCounts.far_hz`."""
-        n = self.count(statistic)
-        return (1 + n) / max(self.duration_s, 1.0), n == 0
+    def loudest(self, rank: int) -> float:
+        """Return the statistic that so many peaks reach; the quietest that is kept if there are fewer."""
+        peaks = sorted((value for part in self.parts for value in part.counts.loudest), reverse=True)
+        return peaks[min(rank, len(peaks)) - 1]
+
+    def rate(self, statistic: float) -> Rate:
+        """Return ``(1 + N) / T``; see :meth:`BackgroundCounts.rate`."""
+        n, duration_s = self.count(statistic), self.duration_s
+        return Rate((1 + n) / max(duration_s, 1.0), n == 0, duration_s)
 
     def copy(self) -> RollingCounts:
-        """Return counts that no longer change with these."""
-        return RollingCounts(
-            self.window_s,
-            [Part(p.start_ns, p.end_ns, BackgroundCounts.from_dict(p.counts.as_dict())) for p in self.parts],
-        )
+        """Return counts that no longer change with these; only the newest part does."""
+        newest = [
+            Part(p.start_ns, p.end_ns, BackgroundCounts.from_dict(p.counts.as_dict(), _KEPT_IN_PART))
+            for p in self.parts[-1:]
+        ]
+        return RollingCounts(self.window_s, self.parts[:-1] + newest)
 
     def as_list(self) -> list[dict[str, object]]:
         """Return what :meth:`from_list` reads."""

@@ -15,14 +15,16 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Self
 
 import numpy as np
 
 from stream.detect.head import QUIET, Head
 from stream.infer.model import ModelCard
 from stream.records import Embeddings
-from stream.settings import DetectSettings
+from stream.settings import DetectSettings, Settings
 from stream.significance.rolling import RollingCounts
+from stream.superevent import SAME_EVENT_NS
 from stream.timebase import NS_PER_S
 from stream.types import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -122,6 +124,18 @@ class LiveSlides:
         self._detectors: tuple[str, ...] = ()
         self._events: dict[tuple[int, ...], tuple[IntArray, FloatArray]] = {}
         self.counts: dict[tuple[str, ...], RollingCounts] = {}
+
+    @classmethod
+    def of(cls, head: Head, card: ModelCard, settings: Settings) -> Self:
+        """Make the slides of a search with these settings."""
+        return cls(
+            head,
+            settings.significance.slides,
+            card.frame_rate_hz,
+            reach=SignalReach.of(card, settings.detect),
+            window_s=settings.significance.live_window_s,
+            apart_ns=SAME_EVENT_NS,
+        )
 
     def add(self, embeddings: Sequence[Embeddings]) -> None:
         """Take one span; whole seconds of the GPS grid are slid when no candidate can reach into them any more."""

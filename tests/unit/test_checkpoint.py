@@ -51,6 +51,17 @@ def test_a_restored_search_hears_from_its_first_block(run_for_a_while: Stages, t
     assert {k: c.duration_s for k, c in fresh.slides.counts.items()} == kept
 
 
+def test_the_live_background_of_another_network_of_that_name_is_not_taken_up(
+    run_for_a_while: Stages, tmp_path: Path
+) -> None:
+    checkpoint.save(run_for_a_while, tmp_path)
+    fresh = compose(Settings())
+    fresh.card = replace(fresh.card, digests={**fresh.card.digests, "head.onnx": "0" * 64})
+    assert checkpoint.restore(fresh, tmp_path)
+    assert all(c.psd_ready for c in fresh.condition.values())
+    assert fresh.slides.counts == {}
+
+
 def test_nothing_there_is_no_error(tmp_path: Path) -> None:
     assert not checkpoint.restore(compose(Settings()), tmp_path / "none")
 

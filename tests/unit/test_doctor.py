@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from pipelines.live import doctor
 from pipelines.live.doctor import as_dict, examine
 from stream.configuration import load_settings
+from stream.infer import open_model
 from stream.kafka.embedded import EmbeddedBroker
 
 
@@ -40,6 +42,15 @@ def test_an_accelerator_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     if found["model"].ok:
         pytest.skip("there is a GPU here")
     assert "cuda" in found["model"].detail.lower()
+
+
+def test_a_model_with_an_altered_background_is_named_with_the_remedy(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(open_model("first").folder, tmp_path / "altered"))
+    (folder / "background.json").write_text("{}")
+    found = findings(infer={"model": f"{folder}/"}, daemon={"state_dir": tmp_path})
+    assert not found["model"].ok
+    assert "background.json" in found["model"].detail
+    assert "evaluate background --measure" in found["model"].detail
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
