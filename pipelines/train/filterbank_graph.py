@@ -2,8 +2,9 @@
 
 Whitened strain (1, 1, CONTEXT + 2 n) goes in, with the weights: a basis for each slice and the mixing. Out come
 
-* ``snr`` (n / 8, 8, 2 n_templates): real and imaginary part of each template, output by output of 1024 Hz;
-* ``parts`` (n / 8, 8, n_basis): what the basis filters of all slices gave, for the chi-squared of the slices.
+* ``snr`` (8, n / 8, 2 n_templates): real and imaginary part of each template; output j of 1024 Hz stands at
+  (j % 8, j // 8);
+* ``parts`` (8, n / 8, n_basis): what the basis filters of all slices gave, for the chi-squared of the slices.
 
 The weights are inputs, so one graph serves every detector, spectrum and bank; only the decimators are in it.
 """
@@ -49,14 +50,11 @@ def make_graph() -> onnx.ModelProto:
         taps = graph.constant(f"decimator{k}", decimator.taps.astype(np.float32)[None, None])
         decimated.append(graph.add("Conv", [decimated[-1], taps], f"decimated{k}", strides=[decimator.step]))
     groups = [_slice(graph, k, part, data) for k, (part, data) in enumerate(zip(SLICES, decimated, strict=True))]
-    joined = graph.add("Concat", groups, "joined", axis=2)
-    mixed = graph.add("MatMul", [joined, "mixing"], "mixed")
-    graph.add("Transpose", [mixed], "snr", perm=[1, 0, 2])
-    graph.add("Transpose", [joined], "parts", perm=[1, 0, 2])
+    graph.add("MatMul", [graph.add("Concat", groups, "parts", axis=2), "mixing"], "snr")
     inputs = [_tensor("strain", [1, 1, "samples"])]
     inputs += [_tensor(f"basis{k}", [f"n_basis{k}", 1, part.n_taps]) for k, part in enumerate(SLICES)]
     inputs += [_tensor("mixing", [PHASES, "n_basis", "n_rows"])]
-    outputs = [_tensor("snr", ["groups", PHASES, "n_rows"]), _tensor("parts", ["groups", PHASES, "n_basis"])]
+    outputs = [_tensor("snr", [PHASES, "groups", "n_rows"]), _tensor("parts", [PHASES, "groups", "n_basis"])]
     made = helper.make_graph(graph.nodes, "filterbank", inputs, outputs, graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)

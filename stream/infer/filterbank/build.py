@@ -35,6 +35,8 @@ class Weights:
         One for each slice.
     mixing : array of float32, shape (PHASES, n_basis of all slices, 2 * n_templates)
         Real and imaginary part of each template stand side by side.
+    rows : array of float32, shape (n_templates, PHASES, 2, n_basis of all slices)
+        The same, template by template: what the chi-squared of a few triggers looks up.
     share : array of float32, shape (n_templates, n_slices)
         Part of the SNR's square that each slice brings.
     autocorrelation : array of complex64, shape (n_templates, PAST_LAGS + 1)
@@ -47,6 +49,7 @@ class Weights:
     taps: FloatArray
     basis: tuple[Float32Array, ...]
     mixing: Float32Array
+    rows: Float32Array
     share: Float32Array
     autocorrelation: Complex64Array
     kept: FloatArray
@@ -78,10 +81,12 @@ def build(waveforms: Complex64Array, taps: FloatArray, low_hz: float = LOW_HZ) -
     turned = [
         np.einsum("kab,kbpn->kapn", turn, c.reshape(len(waveforms), 2, *c.shape[1:]), optimize=True) for _, c in reduced
     ]
+    own = np.concatenate([np.tile(t.transpose(0, 2, 1, 3), (1, PHASES // t.shape[2], 1, 1)) for t in turned], axis=3)
     return Weights(
         taps,
         tuple(np.ascontiguousarray(basis[:, None]) for basis, _ in reduced),
-        _mixing(turned),
+        np.ascontiguousarray(own.transpose(1, 3, 0, 2).reshape(PHASES, own.shape[3], -1)),
+        own,
         _share(turned),
         autocorrelation((np.abs(spectra[::2]) ** 2) * power),
         kept,
@@ -189,16 +194,6 @@ def _kept(spectra: Complex64Array, turn: Float32Array, templates: WhitenedTempla
     # Real part: the cosine template's answer; imaginary part: the sine's. Averaged over the phase.
     kept: FloatArray = np.sqrt(0.5 * (np.abs(answer) ** 2).sum(axis=1)) / whole
     return kept
-
-
-def _mixing(turned: list[Float32Array]) -> Float32Array:
-    """Arrange coordinates (n_templates, 2, phases, n_basis) as the graph multiplies them."""
-    blocks = []
-    for coordinates in turned:
-        n_templates, _, phases, n_basis = coordinates.shape
-        rows = coordinates.transpose(2, 3, 0, 1).reshape(phases, n_basis, 2 * n_templates)
-        blocks.append(np.tile(rows, (PHASES // phases, 1, 1)))
-    return np.concatenate(blocks, axis=1)
 
 
 def _share(turned: list[Float32Array]) -> Float32Array:

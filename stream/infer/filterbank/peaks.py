@@ -97,7 +97,7 @@ def autocorrelation_chisq(z: Complex64Array, peaks: Peaks, autocorrelation: Comp
 
 
 def slice_chisq(
-    parts: Float32Array, peaks: Peaks, mixing: Float32Array, edges: tuple[int, ...], share: Float32Array
+    parts: Float32Array, peaks: Peaks, rows: Float32Array, edges: tuple[int, ...], share: Float32Array
 ) -> Float32Array:
     """Return how unlike the template's the time slices' parts of the SNR are; 1 on average in noise.
 
@@ -108,14 +108,12 @@ def slice_chisq(
     ----------
     parts : array of float32, shape (n, n_basis)
         What the basis filters gave; row 0 is the first output of a group.
-    mixing, edges, share
+    rows, edges, share
         Of the weights.
     """
-    phases = len(mixing)
-    mine = mixing.reshape(phases, mixing.shape[1], -1, 2)[peaks.sample % phases, :, peaks.template]
-    products = parts[peaks.sample][:, :, None] * mine
-    slices = np.add.reduceat(products, edges[:-1], axis=1)
-    z = slices[..., 0] + 1j * slices[..., 1]
+    mine = rows[peaks.template, peaks.sample % rows.shape[1]]
+    slices = np.add.reduceat(parts[peaks.sample][:, None] * mine, edges[:-1], axis=2)
+    z = slices[:, 0] + 1j * slices[:, 1]
     part = share[peaks.template]
     counts = part >= _LEAST_SHARE
     residual = np.abs(z - part * z.sum(axis=1, keepdims=True)) ** 2 / np.maximum(part, _LEAST_SHARE)

@@ -161,16 +161,17 @@ class FilterBankStage:
             self._snr: Complex64Array = np.zeros((_HISTORY, self._n_templates), dtype=np.complex64)
             self._parts: Float32Array = np.zeros((_HISTORY, 0), dtype=np.float32)
         else:
-            self._snr, self._parts = self._run(self._strain, weights)
+            snr, parts = self._run(self._strain, weights)
+            self._snr, self._parts = _after(None, snr).view(np.complex64), _after(None, parts)
 
     def _at_second(self, now_ns: int) -> None:
         if self._follower.at_second(now_ns, None if self._filter is None else self._filter.taps):
             self._renew_history()
 
-    def _run(self, strain: Float32Array, weights: Weights) -> tuple[Complex64Array, Float32Array]:
-        """Run the graph; return complex SNR (n, n_templates) and what the basis filters gave (n, n_basis)."""
+    def _run(self, strain: Float32Array, weights: Weights) -> tuple[Float32Array, Float32Array]:
+        """Run the graph; return SNR (PHASES, n, 2 n_templates) and what the basis filters gave (PHASES, n, n_basis)."""
         snr, parts = self._session.run(strain[None, None], *weights.basis, weights.mixing)
-        return snr.reshape(-1, snr.shape[2]).view(np.complex64), parts.reshape(-1, parts.shape[2])
+        return snr, parts
 
     def _piece(self, samples: Float32Array, valid: BoolArray, now_ns: int) -> Triggers:
         """Filter a piece that lies within one second."""
@@ -182,9 +183,10 @@ class FilterBankStage:
         gps_ns = now_ns - LATENCY_NS
         if weights is None:
             return _nothing(self.detector, gps_ns, np.zeros_like(heard))
-        new = self._run(strain[_PAST - CONTEXT :], weights)
-        snr, parts = (np.concatenate((old, fresh)) for old, fresh in zip((self._snr, self._parts), new, strict=True))
-        self._snr, self._parts = snr[-_HISTORY:], parts[-_HISTORY:]
+        new_snr, new_parts = self._run(strain[_PAST - CONTEXT :], weights)
+        snr = _after(self._snr.view(np.float32), new_snr).view(np.complex64)
+        parts = _after(self._parts, new_parts)
+        self._snr, self._parts = snr[-_HISTORY:].copy(), parts[-_HISTORY:].copy()
         # The first output of this piece is one sample later than the first that has a neighbour on either side.
         peaks = find_peaks(snr, self._floor, _HISTORY - 1, len(snr) - 1)
         peaks = peaks.where(heard[(peaks.sample - (_HISTORY - 1)) * HOPS_PER_S // SNR_RATE_HZ])
@@ -202,7 +204,7 @@ class FilterBankStage:
         chisq = np.stack(
             (
                 autocorrelation_chisq(snr, peaks, weights.autocorrelation),
-                slice_chisq(parts, peaks, weights.mixing, weights.edges, weights.share),
+                slice_chisq(parts, peaks, weights.rows, weights.edges, weights.share),
             ),
             axis=1,
         )
@@ -211,6 +213,16 @@ class FilterBankStage:
         return Triggers(
             self.detector, gps_ns, duration_ns, heard, peaks.template.astype(np.int32), time_ns, peaks.snr, chisq
         )
+
+
+def _after(old: Float32Array | None, new: Float32Array) -> Float32Array:
+    """Return earlier outputs and those of the graph (PHASES, n / PHASES, width) joined in the order of time."""
+    before = 0 if old is None else len(old)
+    out = np.empty((before + PHASES * new.shape[1], new.shape[2]), dtype=np.float32)
+    if old is not None:
+        out[:before] = old
+    out[before:].reshape(-1, PHASES, new.shape[2])[:] = new.transpose(1, 0, 2)
+    return out
 
 
 def _nothing(detector: str, gps_ns: int, heard: BoolArray) -> Triggers:
