@@ -85,7 +85,9 @@ class Events:
 
 
 class _NothingRemoved(LiveSlides):
-    """Slides of data without a signal: every event is background, whatever its FAR."""
+    """Slides of data without a signal: every event is background, whatever its FAR, and quiet ones are kept too."""
+
+    kept = 1 << 17
 
     def exclude(self, gps_ns: int) -> None:
         """Remove nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
-from stream.significance.rate import Rate
+from stream.significance.rate import MOST_HZ, Rate
 
 KEPT = 4000
 
@@ -57,7 +57,7 @@ class BackgroundCounts:
         return tuple(self._sorted)
 
     def count(self, statistic: float) -> int:
-        """Return how many peaks are at least as loud; too few below ``complete_above``, of which nothing is kept."""
+        """Return how many peaks are at least as loud; too few up to ``complete_above``, of which nothing is kept."""
         return len(self._sorted) - bisect_left(self._sorted, statistic)
 
     def rate(self, statistic: float) -> Rate:
@@ -67,6 +67,8 @@ class BackgroundCounts:
         time (Usman et al., Class. Quantum Grav. 33, 215004 (2016), eq. 17).
         """
         n = self.count(statistic)
+        if statistic <= self.complete_above:
+            return Rate(MOST_HZ, False, self.duration_s)  # how many there are is not known
         return Rate((1 + n) / max(self.duration_s, 1.0), n == 0, self.duration_s)
 
     def as_dict(self) -> dict[str, object]:

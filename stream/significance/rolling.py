@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stream.significance.background import BackgroundCounts
-from stream.significance.rate import Rate
+from stream.significance.rate import MOST_HZ, Rate
 from stream.timebase import NS_PER_S
 
 _PARTS = 24
-_KEPT_IN_PART = 1000
+KEPT_IN_PART = 1000
 
 
 @dataclass(slots=True)
@@ -33,12 +33,15 @@ class RollingCounts:
     window_s : float
     parts : iterable of Part
         What is known already, from a checkpoint; of any length, oldest first.
+    kept : int
+        How many peaks of a part are kept.
     """
 
-    def __init__(self, window_s: float, parts: Iterable[Part] = ()) -> None:
+    def __init__(self, window_s: float, parts: Iterable[Part] = (), kept: int = KEPT_IN_PART) -> None:
         self.window_s = window_s
         self._window_ns = round(window_s * NS_PER_S)
         self._part_ns = max(1, self._window_ns // _PARTS)
+        self._kept = kept
         self.parts = list(parts)
 
     def add(self, statistics: Iterable[float], duration_s: float, gps_ns: int) -> None:
@@ -47,7 +50,7 @@ class RollingCounts:
             self.parts.clear()  # of a clock that was far ahead
         if not self.parts or gps_ns >= self.parts[-1].end_ns:
             start_ns = gps_ns // self._part_ns * self._part_ns
-            counts = BackgroundCounts(kept=_KEPT_IN_PART)
+            counts = BackgroundCounts(kept=self._kept)
             self.parts.append(Part(start_ns, start_ns + self._part_ns, counts))
             self.parts = [part for part in self.parts if part.end_ns > gps_ns - self._window_ns]
         self.parts[-1].counts.add(statistics, duration_s)
@@ -67,17 +70,19 @@ class RollingCounts:
         return peaks[min(rank, len(peaks)) - 1]
 
     def rate(self, statistic: float) -> Rate:
-        """Return ``(1 + N) / T``; see :meth:`BackgroundCounts.rate`."""
+        """Return ``(1 + N) / T``; the most there can be where a part kept no more (:meth:`BackgroundCounts.rate`)."""
         n, duration_s = self.count(statistic), self.duration_s
+        if any(statistic <= part.counts.complete_above for part in self.parts):
+            return Rate(MOST_HZ, False, duration_s)
         return Rate((1 + n) / max(duration_s, 1.0), n == 0, duration_s)
 
     def copy(self) -> RollingCounts:
         """Return counts that no longer change with these; only the newest part does."""
         newest = [
-            Part(p.start_ns, p.end_ns, BackgroundCounts.from_dict(p.counts.as_dict(), _KEPT_IN_PART))
+            Part(p.start_ns, p.end_ns, BackgroundCounts.from_dict(p.counts.as_dict(), self._kept))
             for p in self.parts[-1:]
         ]
-        return RollingCounts(self.window_s, self.parts[:-1] + newest)
+        return RollingCounts(self.window_s, self.parts[:-1] + newest, self._kept)
 
     def as_list(self) -> list[dict[str, object]]:
         """Return what :meth:`from_list` reads."""
@@ -89,7 +94,7 @@ class RollingCounts:
         return cls(
             window_s,
             [
-                Part(int(str(v["start_ns"])), int(str(v["end_ns"])), BackgroundCounts.from_dict(v, _KEPT_IN_PART))
+                Part(int(str(v["start_ns"])), int(str(v["end_ns"])), BackgroundCounts.from_dict(v, KEPT_IN_PART))
                 for v in values
             ],
         )

@@ -23,7 +23,7 @@ from stream.detect.head import QUIET, Head
 from stream.infer.model import ModelCard
 from stream.records import Embeddings
 from stream.settings import DetectSettings, Settings
-from stream.significance.rolling import RollingCounts
+from stream.significance.rolling import KEPT_IN_PART, RollingCounts
 from stream.superevent import SAME_EVENT_NS
 from stream.timebase import NS_PER_S
 from stream.types import BoolArray, Float32Array, FloatArray, IntArray
@@ -100,6 +100,8 @@ class LiveSlides:
         Peaks of one slide that are no further apart are one event: the loudest counts.
     """
 
+    kept = KEPT_IN_PART
+
     def __init__(
         self,
         head: Head,
@@ -160,7 +162,9 @@ class LiveSlides:
 
     def take_up(self, counts: dict[tuple[str, ...], RollingCounts]) -> None:
         """Go on from counts of an earlier run, under this run's window."""
-        self.counts.update({names: RollingCounts(self._window_s, known.parts) for names, known in counts.items()})
+        self.counts.update(
+            {names: RollingCounts(self._window_s, known.parts, self.kept) for names, known in counts.items()}
+        )
 
     def _end_ns(self, embeddings: Embeddings) -> int:
         return embeddings.gps_ns + len(embeddings.frames) * NS_PER_S // self._rate
@@ -210,7 +214,7 @@ class LiveSlides:
         statistic, heard = rank_slides(self._head, frames, valid)
         peaks = self._events_of(members, statistic, second_ns)
         names = tuple(sorted(self._detectors[d] for d in members))
-        counts = self.counts.setdefault(names, RollingCounts(self._window_s))
+        counts = self.counts.setdefault(names, RollingCounts(self._window_s, kept=self.kept))
         counts.add(peaks.tolist(), float(heard.sum()) / self._rate, second_ns)
 
     def _events_of(self, members: tuple[int, ...], statistic: FloatArray, second_ns: int) -> FloatArray:

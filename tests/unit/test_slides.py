@@ -14,6 +14,7 @@ from stream.infer import open_model
 from stream.records import Embeddings
 from stream.settings import DetectSettings
 from stream.significance import LiveSlides, RollingCounts, SignalReach
+from stream.significance.rate import MOST_HZ
 from stream.timebase import HOP_NS, NS_PER_S
 from stream.types import Float32Array, FloatArray
 
@@ -190,3 +191,11 @@ def test_memory_is_bounded_and_the_loudest_stay() -> None:
     assert len(counts.parts) <= 25
     assert counts.count(0.0) <= 25 * 1000
     assert counts.count(7.0) > 0
+
+
+def test_below_what_a_part_has_kept_the_rate_is_the_most_there_can_be() -> None:
+    """So many peaks are not known, and a rate errs upward; what is louder is counted as ever."""
+    counts = RollingCounts(3600.0, kept=10)
+    counts.add([float(k) for k in range(100)], 1e6, START_NS)
+    assert counts.rate(89.0).far_hz == MOST_HZ
+    assert counts.rate(90.0).far_hz == pytest.approx(11e-6)
