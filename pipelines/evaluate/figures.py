@@ -197,12 +197,14 @@ def _by_quantity(values: FloatArray, truth: Truth, found: BoolArray, best: BoolA
 def _part(inside: BoolArray, truth: Truth, found: BoolArray, best: BoolArray | None) -> dict[str, Any]:
     own = rho_eff(found[inside], truth.weight[inside])
     limit = None if best is None else rho_eff(best[inside], truth.weight[inside])
-    share = float(np.average(found[inside], weights=truth.weight[inside]))
+    part = Truth(truth.snr[inside], truth.weight[inside], {})
+    share, error = float(np.average(found[inside], weights=part.weight)), _binomial(part, found[inside])
     return {
         "n": int(inside.sum()),
         "efficiency": _rounded(share),
         "rho_eff": _rounded(own),
         "fraction_of_limit": _rounded(limit / own) if own and limit else None,
+        "error": _rounded(limit / own * error / own) if own and limit and error is not None else None,
     }
 
 

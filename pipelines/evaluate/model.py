@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from pipelines.evaluate.limit import FOUND_S
-from pipelines.evaluate.network_slides import Frames, slide
+from pipelines.evaluate.network_slides import slide
 from pipelines.evaluate.scene import SETTLED_S, START_S, Scene, loudest_near
 from pipelines.evaluate.searched import Counts, Searched
+from pipelines.evaluate.slid import Stretch
 from pipelines.search import compose, one_by_one, search
 from stream.detect import Head
 from stream.infer import open_model
@@ -70,9 +71,9 @@ class ModelSearch:
         stages, kept = compose(settings), _Kept()
         stages.slides = kept
         search(one_by_one(scene.blocks(signals=False)), stages, _Heard())
-        frames = kept.frames(SETTLED_S)
-        head = Head(stages.card, settings.infer)
-        return slide(head, frames, int(np.ceil(background_s / max(1, frames.seconds))))
+        stretch = kept.stretch(Head(stages.card, settings.infer), SETTLED_S)
+        seconds = scene.config.stretch_s - SETTLED_S
+        return slide(stretch, min(seconds - 1, int(np.ceil(background_s / seconds)) + 1))
 
     def _settings(self, scene: Scene, far_threshold_hz: float) -> Settings:
         changed: dict[str, dict[str, Any]] = {
@@ -115,11 +116,11 @@ class _Kept(LiveSlides):
     def exclude(self, gps_ns: int) -> None:
         """Nothing is taken out: there is no signal."""
 
-    def frames(self, from_s: float) -> Frames:
+    def stretch(self, head: Head, from_s: int) -> Stretch:
         """Return all frames from a time on, in seconds from the stretch's start."""
         which = range(len(self._spans[0]))
         rate_hz = self._spans[0][0].frame_rate_hz
         frames = np.stack([np.concatenate([span[d].frames for span in self._spans]) for d in which])
         valid = np.stack([np.concatenate([span[d].valid for span in self._spans]) for d in which])
         first = round(from_s * rate_hz) - (self._spans[0][0].gps_ns - START_S * NS_PER_S) * rate_hz // NS_PER_S
-        return Frames(frames[:, first:], valid[:, first:], rate_hz)
+        return Stretch(head, frames[:, first:], valid[:, first:], rate_hz)

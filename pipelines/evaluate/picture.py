@@ -59,6 +59,5 @@ def _curves(axes: list[Axes], name: str, detail: dict[str, Any]) -> None:
     axes[0].plot([row["snr"] for row in rows], [row["efficiency"] for row in rows], marker="o", label=name)
     for panel, key in zip(axes[1:], BY, strict=False):
         found = [row for row in detail[f"by_{key}"] if row["fraction_of_limit"] is not None]
-        panel.plot(
-            [row["middle"] for row in found], [row["fraction_of_limit"] for row in found], marker="o", label=name
-        )
+        values, errors = [row["fraction_of_limit"] for row in found], [row["error"] or 0.0 for row in found]
+        panel.errorbar([row["middle"] for row in found], values, errors, marker="o", capsize=3, label=name)

@@ -29,6 +29,8 @@ from stream.errors import ConfigurationError
 
 WORKERS = 2
 _SPACING_S = 8.0
+_SHORTEST_S, _LONGEST_S = 1024, 10_000
+"""A shorter stretch is mostly spent on settling, where there is a choice; a longer one takes gigabytes."""
 _MORE = 1.05
 """Background that is planned for what is wanted: the search does not hear all of a stretch."""
 
@@ -57,7 +59,7 @@ def plan(scene: SceneConfig, injections: int, years: float) -> Plan:
     more. Where the injections do not fill what the background needs, they stand further apart.
     """
     filled_s, wanted_s = injections * _SPACING_S, _MORE * years * YEAR_S
-    stretches = max(1, int(filled_s**2 / wanted_s))
+    stretches = max(1, int(min(filled_s**2 / wanted_s, filled_s / _SHORTEST_S)), math.ceil(wanted_s / _LONGEST_S**2))
     usable_s = max(filled_s / stretches, math.sqrt(wanted_s / stretches))
     each = math.ceil(injections / stretches)
     sized = SceneConfig(

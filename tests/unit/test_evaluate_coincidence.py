@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pipelines.evaluate.coincidence import WITHIN_S, Slid, TriggerList, coincident, local_maxima
-from pipelines.evaluate.network_slides import Frames, slide
+from pipelines.evaluate.network_slides import slide
 from pipelines.evaluate.searched import Counts
+from pipelines.evaluate.slid import Stretch
 from stream.detect.head import Head
 from stream.types import Float32Array, FloatArray
 
@@ -76,29 +78,20 @@ class _Bounded(Head):
         return term
 
 
-def frames(seed: int) -> Frames:
-    rng = np.random.default_rng(seed)
-    made = rng.standard_normal((2, 16 * 90, 4)).astype(np.float32)
+def stretch(turned_s: int = 0) -> Stretch:
+    """Frames of 90 s, the second detector's moved later: its one slide by a second is then another of the whole's."""
+    made = np.random.default_rng(4).standard_normal((2, 16 * 90, 4)).astype(np.float32)
     valid = np.ones(made.shape[:2], np.bool_)
     valid[0, 200:230] = valid[1, 700:720] = False
-    return Frames(made, valid, 16)
+    moved = [np.roll(x[1], turned_s * 16, axis=0) for x in (made, valid)]
+    return Stretch(_Bounded(), np.stack([made[0], moved[0]]), np.stack([valid[0], moved[1]]), 16)
 
 
 def test_sparse_slides_of_a_network_count_what_whole_slides_count() -> None:
     """Only frames whose single statistics come near the least wanted are ranked: the loud events are the same."""
-    kept = frames(4)
-    sparse = slide(_Bounded(), kept, 89, whole_slides=6, frequent_hz=0.2)
-    every = Counts.joined([slide(_Bounded(), _turned(kept, lag), 1) for lag in range(89)])
+    sparse = slide(stretch(), 80, whole_slides=6, frequent_hz=0.2)
+    every = Counts.joined([slide(stretch(lag), 1) for lag in range(80)])
     above = sparse.loudest[sparse.loudest > sparse.complete_above]
     assert len(above) >= 50
     np.testing.assert_allclose(above, every.loudest[: len(above)], rtol=1e-6)
-    assert sparse.duration_s == every.duration_s
-
-
-def _turned(kept: Frames, seconds: int) -> Frames:
-    """Move the second detector's frames later: its one slide by a second is then another of the whole's."""
-    return Frames(
-        np.stack([kept.frames[0], np.roll(kept.frames[1], seconds * 16, axis=0)]),
-        np.stack([kept.valid[0], np.roll(kept.valid[1], seconds * 16)]),
-        16,
-    )
+    assert sparse.duration_s == pytest.approx(every.duration_s, rel=0.01)

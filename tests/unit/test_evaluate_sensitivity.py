@@ -111,12 +111,16 @@ def test_two_searches_of_one_name_are_refused(tmp_path: Path) -> None:
         evaluate(WHAT, [Sharp(8.0), Sharp(7.0)], tmp_path, workers=1)
 
 
-@pytest.mark.parametrize(("injections", "years"), [(2000, 3.0), (400, 1.0), (400, 3.0), (5000, 3.0), (20, 0.01)])
+@pytest.mark.parametrize(
+    ("injections", "years"), [(2000, 3.0), (400, 1.0), (400, 3.0), (5000, 3.0), (20, 0.01), (40, 30.0), (90_000, 3.0)]
+)
 def test_a_plan_gives_the_injections_and_the_background_that_were_asked_for(injections: int, years: float) -> None:
     made = plan(SceneConfig(), injections, years)
     slid_s = made.stretches * (made.scene.stretch_s - 80) ** 2
     assert made.stretches * made.scene.injections >= injections
     assert made.scene.spacing_s >= 7.9
+    assert made.scene.stretch_s <= 10_100
+    assert made.stretches == 1 or made.scene.stretch_s >= 1024
     assert slid_s >= 1.04 * years * YEAR_S
 
 
