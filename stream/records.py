@@ -201,10 +201,19 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterInForce:
+    """A whitening filter, for strain times ``STRAIN_SCALE``, and the GPS time from which on it is faded in."""
+
+    gps_ns: int
+    taps: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
 class WhitenedSegment:
     """Whitened strain of one detector at the network's rate: unit variance where valid, zero elsewhere.
 
-    ``samples`` is float32, shape (n_hops * rate / 16,); ``valid`` is bool, shape (n_hops,).
+    ``samples`` is float32, shape (n_hops * rate / 16,); ``valid`` is bool, shape (n_hops,). ``filters`` are those that
+    came into force in it, in order.
     """
 
     detector: str
@@ -212,6 +221,7 @@ class WhitenedSegment:
     sample_rate_hz: int
     samples: Float32Array
     valid: BoolArray
+    filters: tuple[FilterInForce, ...] = ()
 
     @property
     def n_hops(self) -> int:
@@ -255,9 +265,7 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Where a FAR came from, over how long: ``shipped`` (with the model), ``live`` (slides of this run), or
-    ``unmeasured``: there is no background of these detectors, and the FAR is the most that there can be.
-    """
+    """Where a FAR came from: ``shipped`` (with the model) or ``live`` (slides of this run), over how long."""
 
     source: str
     duration_s: float

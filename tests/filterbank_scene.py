@@ -9,10 +9,9 @@ import numpy as np
 
 from stream.condition import Conditioner
 from stream.infer.filterbank.bank import Bank
-from stream.infer.filterbank.follow import FilterInForce
 from stream.infer.filterbank.stage import FilterBank, FilterBankStage
 from stream.infer.filterbank.triggers import Triggers
-from stream.records import Segment, WhitenedSegment
+from stream.records import FilterInForce, Segment, WhitenedSegment
 from stream.settings import ConditionSettings, InferSettings
 from stream.simulate.glitches import optimal_snr
 from stream.simulate.noise import ColouredNoise
@@ -66,8 +65,7 @@ def condition(strain: np.ndarray, valid: np.ndarray | None = None) -> Conditione
         out = conditioner.step(Segment("H1", START_NS + k * HOP_NS, RATE, piece, flags[k : k + 8]))
         samples.append(out.samples)
         good.append(out.valid)
-        if conditioner.psd_ready and not (filters and filters[-1].taps is conditioner.taps):
-            filters.append(FilterInForce(out.end_ns, conditioner.taps))
+        filters += out.filters
     return Conditioned(np.concatenate(samples), np.concatenate(good), conditioner.taps, tuple(filters))
 
 
@@ -83,12 +81,13 @@ def run_stage(stage: FilterBankStage, heard: Conditioned, cuts: Sequence[int], s
     filters = list(heard.filters)
     while start < len(heard.valid):
         stop = min(len(heard.valid), start + cuts[k % len(cuts)])
-        segment = WhitenedSegment(
-            "H1", START_NS + start * HOP_NS, 2048, heard.samples[start * 128 : stop * 128], heard.valid[start:stop]
-        )
-        new = [f for f in filters if f.gps_ns < segment.end_ns]
+        end_ns = START_NS + stop * HOP_NS
+        new = tuple(f for f in filters if f.gps_ns < end_ns)
         filters = filters[len(new) :]
-        out.append(stage.step(segment, new))
+        samples = heard.samples[start * 128 : stop * 128]
+        out.append(
+            stage.step(WhitenedSegment("H1", START_NS + start * HOP_NS, 2048, samples, heard.valid[start:stop], new))
+        )
         start, k = stop, k + 1
     return out
 

@@ -157,13 +157,17 @@ class RankedSearch:
             with np.load(path) as kept:
                 return Triggers(name, int(kept["gps_ns"]), int(kept["duration_ns"]), kept["valid"], kept["template"],
                                 kept["time_ns"], kept["snr"], kept["chisq"])  # fmt: skip
-        with np.load(self.bank) as kept:
-            spectra = waveforms(kept["parameters"])
-        made = joined(list(filtered(scene, name, spectra, self.floor)))
+        made = self._make(scene, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, gps_ns=made.gps_ns, duration_ns=made.duration_ns, valid=made.valid, template=made.template,
                  time_ns=made.time_ns, snr=made.snr, chisq=made.chisq)  # fmt: skip
         return made
+
+    def _make(self, scene: Scene, name: str) -> Triggers:
+        """Filter a stretch's strain."""
+        with np.load(self.bank) as kept:
+            spectra = waveforms(kept["parameters"])
+        return joined(list(filtered(scene, name, spectra, self.floor)))
 
 
 def whitened_strain(scene: Scene, name: str) -> tuple[Float32Array, list[FloatArray | None]]:

@@ -24,7 +24,7 @@ import numpy as np
 from stream.condition.frontend import FrontEnd
 from stream.condition.psd import SETTLED_COUNT, PsdState, RollingMedianPsd
 from stream.condition.whitening import Fir, minimum_phase_fir
-from stream.records import Segment, WhitenedSegment
+from stream.records import FilterInForce, Segment, WhitenedSegment
 from stream.settings import ConditionSettings
 from stream.timebase import HOP_NS, HOPS_PER_S, samples_per_hop
 from stream.types import BoolArray, Float32Array, FloatArray
@@ -80,6 +80,7 @@ class Conditioner:
         self._front: FrontEnd | None = None
         self._fir: Fir | None = None
         self._previous: Fir | None = None
+        self._told: Fir | None = None
         self._recent: FloatArray = np.zeros(2 * self._rate)
         self._next_ns: int | None = None
 
@@ -127,9 +128,13 @@ class Conditioner:
         filtered, clean = self._front.step(segment.samples, segment.valid)
         samples = np.zeros(segment.n_hops * self._hop, dtype=np.float32)
         valid = np.zeros(segment.n_hops, dtype=np.bool_)
+        filters: list[FilterInForce] = []
         start = 0
         while start < segment.n_hops:
             hop_index = segment.gps_ns // HOP_NS + start
+            if self._fir is not None and self._fir is not self._told:
+                filters.append(FilterInForce(hop_index * HOP_NS, self._fir.taps))
+                self._told = self._fir
             stop = min(segment.n_hops, start + _HALF_S_HOPS - hop_index % _HALF_S_HOPS)
             piece = slice(start * self._hop, stop * self._hop)
             samples[piece], valid[start:stop] = self._piece(filtered[piece], clean[start:stop], hop_index)
@@ -139,7 +144,7 @@ class Conditioner:
             if (hop_index + stop - start) % _HALF_S_HOPS == 0:
                 self._close_half_second(hop_index + stop - start, bool(clean[stop - 1] >= _CLEAN_HOPS_FOR_PSD))
             start = stop
-        return WhitenedSegment(self.detector, segment.gps_ns, self._rate, samples, valid)
+        return WhitenedSegment(self.detector, segment.gps_ns, self._rate, samples, valid, tuple(filters))
 
     def _follow(self, segment: Segment) -> None:
         """Start anew where the stream's rate changes or the stream jumps; a PSD that is still usable is kept."""

@@ -14,12 +14,16 @@ import numpy as np
 from stream.infer.filterbank.peaks import PAST_LAGS, SNR_RATE_HZ
 from stream.infer.filterbank.slices import PHASES, SLICES, Slice, decimator_response, first_position
 from stream.infer.filterbank.waveforms import DURATION_S, N_FFT, RATE_HZ, frequencies_hz
-from stream.infer.filterbank.whitened import LOW_HZ, WhitenedTemplates, noise_power, response, whiten
+from stream.infer.filterbank.whitened import LOW_HZ, noise_power, response, whiten
 from stream.types import Complex64Array, Float32Array, FloatArray
 
 TOLERANCE = 0.01
 """Largest part of its SNR's square that any row may lose in any slice."""
 
+_Reduced = tuple[Float32Array, Float32Array]
+"""A slice's basis filters, and what each row has of them."""
+
+_BLOCK = 32  # templates at once: whole spectra of all would take half a gigabyte
 _BINS = 8  # of a spectrum, summed for the autocorrelation: half a hertz is fine for lags of 32 ms
 
 
@@ -72,12 +76,18 @@ def build(waveforms: Complex64Array, taps: FloatArray, low_hz: float = LOW_HZ) -
         The filter at 2048 Hz, for strain times ``STRAIN_SCALE``.
     """
     templates = whiten(waveforms, response(taps, low_hz), low_hz)
-    series = _series(templates)
     power = noise_power(low_hz).astype(np.float32)
-    reduced = [_reduce(_rows(series, part), float(power.max()) / part.step) for part in SLICES]
-    spectra = _spectra([coordinates[:, 0] @ basis for basis, coordinates in reduced])
-    turn = _orthonormal(spectra, power)
-    kept = _kept(spectra, turn, templates)
+    blocks = [slice(k, k + _BLOCK) for k in range(0, len(waveforms), _BLOCK)]
+    rows: list[list[Float32Array]] = [[] for _ in SLICES]
+    for block in blocks:
+        series = _series(templates.spectra[block])
+        for mine, part in zip(rows, SLICES, strict=True):
+            mine.append(_rows(series, part))
+    reduced = [
+        _reduce(np.concatenate(mine), float(power.max()) / part.step) for mine, part in zip(rows, SLICES, strict=True)
+    ]
+    checked = [_check(reduced, block, templates.spectra[block], power) for block in blocks]
+    turn, kept, correlation = (np.concatenate(each) for each in zip(*checked, strict=True))
     turned = [
         np.einsum("kab,kbpn->kapn", turn, c.reshape(len(waveforms), 2, *c.shape[1:]), optimize=True) for _, c in reduced
     ]
@@ -88,10 +98,20 @@ def build(waveforms: Complex64Array, taps: FloatArray, low_hz: float = LOW_HZ) -
         np.ascontiguousarray(own.transpose(1, 3, 0, 2).reshape(PHASES, own.shape[3], -1)),
         own,
         _share(turned),
-        autocorrelation((np.abs(spectra[::2]) ** 2) * power),
+        correlation,
         kept,
         templates.sigma,
     )
+
+
+def _check(
+    reduced: list[_Reduced], block: slice, templates: Complex64Array, power: Float32Array
+) -> tuple[Float32Array, FloatArray, Complex64Array]:
+    """Return, for a block of templates, what makes its filters orthonormal, the SNR kept, and the autocorrelation."""
+    rows = slice(2 * block.start, 2 * block.stop)
+    spectra = _spectra([coordinates[rows, 0] @ basis for basis, coordinates in reduced])
+    turn = _orthonormal(spectra, power)
+    return turn, _kept(spectra, turn, templates), autocorrelation((np.abs(spectra[::2]) ** 2) * power)
 
 
 def autocorrelation(power: Float32Array) -> Complex64Array:
@@ -113,10 +133,10 @@ def autocorrelation(power: Float32Array) -> Complex64Array:
     return unit
 
 
-def _series(templates: WhitenedTemplates) -> Float32Array:
+def _series(spectra: Complex64Array) -> Float32Array:
     """Return cosine and sine templates in turn, shape (2 n_templates, N_FFT), the merger at sample 0 of the circle."""
-    two_sided = np.zeros((len(templates.spectra), N_FFT), dtype=np.complex64)
-    two_sided[:, : N_FFT // 2] = 2.0 * templates.spectra[:, :-1]
+    two_sided = np.zeros((len(spectra), N_FFT), dtype=np.complex64)
+    two_sided[:, : N_FFT // 2] = 2.0 * spectra[:, :-1]
     analytic = np.fft.ifft(two_sided, axis=1)
     return np.stack((analytic.real, -analytic.imag), axis=1).reshape(-1, N_FFT).astype(np.float32, copy=False)
 
@@ -141,7 +161,7 @@ def _rows(series: Float32Array, part: Slice) -> Float32Array:
     return np.ascontiguousarray(taken[:, :, ::-1].transpose(0, 2, 1)).astype(np.float32)
 
 
-def _reduce(rows: Float32Array, density: float) -> tuple[Float32Array, Float32Array]:
+def _reduce(rows: Float32Array, density: float) -> _Reduced:
     """Return basis filters (n_basis, n_taps) and what each row has of them (n_rows, phases, n_basis)."""
     flat = rows.reshape(-1, rows.shape[2])
     _, vectors = np.linalg.eigh(flat.T @ flat)
@@ -186,11 +206,11 @@ def _orthonormal(spectra: Complex64Array, power: Float32Array) -> Float32Array:
     return turn
 
 
-def _kept(spectra: Complex64Array, turn: Float32Array, templates: WhitenedTemplates) -> FloatArray:
+def _kept(spectra: Complex64Array, turn: Float32Array, templates: Complex64Array) -> FloatArray:
     """Return each template's SNR through the slices over that of the whole template, shape (n_templates,)."""
     pairs = turn @ spectra.reshape(-1, 2, spectra.shape[1])
-    answer = (2.0 / N_FFT) * np.einsum("kaf,kf->ka", pairs.conj(), templates.spectra, optimize=True)
-    whole = (2.0 / N_FFT) * (np.abs(templates.spectra) ** 2).sum(axis=1, dtype=np.float64)
+    answer = (2.0 / N_FFT) * np.einsum("kaf,kf->ka", pairs.conj(), templates, optimize=True)
+    whole = (2.0 / N_FFT) * (np.abs(templates) ** 2).sum(axis=1, dtype=np.float64)
     # Real part: the cosine template's answer; imaginary part: the sine's. Averaged over the phase.
     kept: FloatArray = np.sqrt(0.5 * (np.abs(answer) ** 2).sum(axis=1)) / whole
     return kept

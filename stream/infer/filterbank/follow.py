@@ -25,14 +25,6 @@ _PROBE_EVERY = 8
 
 
 @dataclass(frozen=True, slots=True)
-class FilterInForce:
-    """A whitening filter, and the GPS time from which on strain is whitened with it."""
-
-    gps_ns: int
-    taps: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
 class FollowerState:
     """What a checkpoint keeps of one detector's weights: the filters that they are made from.
 

@@ -7,7 +7,7 @@ with the new ones, so that no maximum is looked for across two banks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from stream.errors import ModelError
 from stream.infer.filterbank.bank import Bank
 from stream.infer.filterbank.build import Weights
-from stream.infer.filterbank.follow import FilterInForce, Follower, FollowerState, LossModel
+from stream.infer.filterbank.follow import Follower, FollowerState, LossModel
 from stream.infer.filterbank.peaks import (
     PAST_LAGS,
     SNR_RATE_HZ,
@@ -30,7 +30,7 @@ from stream.infer.filterbank.slices import CONTEXT, END, PHASES
 from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import RATE_HZ, waveforms
 from stream.infer.session import Session
-from stream.records import WhitenedSegment
+from stream.records import FilterInForce, WhitenedSegment
 from stream.settings import InferSettings
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, samples_to_ns
 from stream.types import BoolArray, Complex64Array, Float32Array
@@ -105,15 +105,13 @@ class FilterBankStage:
         self._follower.restore(state)
         self._forget_strain()
 
-    def step(self, segment: WhitenedSegment, filters: Sequence[FilterInForce] = ()) -> Triggers:
+    def step(self, segment: WhitenedSegment) -> Triggers:
         """Filter one segment.
 
         Parameters
         ----------
         segment : WhitenedSegment
-            At 2048 Hz.
-        filters : sequence of FilterInForce
-            Whitening filters that came into force since the last segment, up to the end of this one, in order.
+            At 2048 Hz, with the whitening filters that came into force in it.
 
         Returns
         -------
@@ -128,7 +126,7 @@ class FilterBankStage:
         if segment.gps_ns != self._next_ns:
             self._forget_strain()
         self._next_ns = segment.end_ns
-        waiting = list(filters)
+        waiting = list(segment.filters)
         pieces = []
         for start, stop in self._cuts(segment):
             now_ns = segment.gps_ns + start * HOP_NS

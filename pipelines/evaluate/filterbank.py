@@ -1,0 +1,91 @@
+"""How far the matched-filter network itself sees: its own triggers, with the live ranking, beside the limit.
+
+``python -m pipelines.evaluate.filterbank --out DIR``. As :mod:`pipelines.evaluate.ranking`, with the triggers of
+:class:`~stream.infer.filterbank.stage.FilterBankStage`: graph, weights that follow the spectrum, data that end 94 ms
+after the merger. Triggers are kept in the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.evaluate.population import Population
+from pipelines.evaluate.ranking import RankedSearch, joined
+from pipelines.evaluate.scene import (
+    END_S,
+    O3A_GLITCH_RATE_HZ,
+    RATE_HZ,
+    SETTLED_S,
+    START_S,
+    Scene,
+    SceneConfig,
+)
+from pipelines.evaluate.searched import FARS_HZ
+from pipelines.evaluate.sensitivity import evaluate, plan
+from pipelines.progress import progress
+from stream.condition import Conditioner
+from stream.infer.filterbank.bank import SHIPPED, read_bank
+from stream.infer.filterbank.stage import FilterBank, FilterBankStage
+from stream.infer.filterbank.triggers import Triggers
+from stream.records import Segment
+from stream.settings import ConditionSettings, InferSettings
+from stream.timebase import HOPS_PER_S, NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSearch(RankedSearch):
+    """The network with one of the rankings."""
+
+    @property
+    def label(self) -> str:
+        """Return its name in the report."""
+        return f"network-{self.rule}"
+
+    def _make(self, scene: Scene, name: str) -> Triggers:
+        """Filter a stretch's strain, second by second."""
+        shared = FilterBank(read_bank(self.bank), InferSettings(threads=1))
+        conditioner, stage = Conditioner(name, ConditionSettings()), FilterBankStage(name, shared, self.floor)
+        good, found = np.ones(HOPS_PER_S, dtype=np.bool_), []
+        for k, strain in enumerate(scene.strain(name)):
+            white = conditioner.step(Segment(name, (START_S + k) * NS_PER_S, RATE_HZ, strain, good))
+            triggers = stage.step(white)
+            if SETTLED_S <= k < scene.config.stretch_s - END_S:
+                found.append(triggers)
+        shared.close()
+        return joined(found)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description="How far the matched-filter network sees.")
+    parser.add_argument("--out", type=Path, required=True, help="folder of triggers and report")
+    parser.add_argument("--bank", type=Path, default=SHIPPED, help="bank.npz")
+    parser.add_argument("--injections", type=int, default=1000)
+    parser.add_argument("--years", type=float, default=3.0)
+    parser.add_argument("--floor", type=float, default=4.0)
+    parser.add_argument("--spectrum", default="aLIGO_O4", help="a named one, or random")
+    parser.add_argument("--glitches", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    scene = SceneConfig(
+        seed=arguments.seed,
+        spectrum=arguments.spectrum,
+        glitch_rate_hz=O3A_GLITCH_RATE_HZ if arguments.glitches else 0.0,
+        population=Population(),
+    )
+    searcher = NetworkSearch("C", arguments.bank, arguments.out / "triggers", arguments.floor)
+    with progress("stretches searched", "") as shown:
+        measured = evaluate(plan(scene, arguments.injections, arguments.years), [searcher], arguments.out, shown, 1)
+    fractions = {
+        name: {far: row["fraction_of_limit"][far] for far in FARS_HZ} for name, row in measured.summary.items()
+    }
+    print(json.dumps({"fraction_of_limit": fractions, "summary": measured.summary}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
