@@ -1,11 +1,12 @@
-"""What each step of the ranking is worth: three rankings of the same triggers, beside the limit.
+"""What each step of the ranking is worth: several rankings of the same triggers, beside the limit.
 
 ``python -m pipelines.evaluate.ranking --out DIR --bank FILE``. Strain goes through the real conditioner, and a bank of
-templates over it by FFT (:mod:`stream.infer.filterbank.reference`). Then three searches rank the triggers:
+templates over it by FFT (:mod:`stream.infer.filterbank.reference`). Then the searches rank the triggers:
 
 * A, the largest quadrature of SNRs, all templates alike;
 * B, the log-sum over templates, each with its share of the population;
-* C, the same with the extrinsic term: what the live search does.
+* C, the same with the extrinsic term;
+* D, with ``--glitch-term FILE``, the same with the learned glitch term.
 
 Each is measured as ``tocsin evaluate sensitivity`` measures models: same population and limit, slides of the same data,
 less what lies round an injection. Triggers are kept in the folder, so that a ranking that is changed costs its own time
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from pipelines.evaluate.scene import (
     RATE_HZ,
     SETTLED_S,
     START_S,
+    Injection,
     Scene,
     SceneConfig,
     loudest_near,
@@ -41,7 +43,8 @@ from pipelines.progress import progress
 from stream.condition import Conditioner
 from stream.detect.coincide import Coincidences, coincide
 from stream.detect.extrinsic import ExtrinsicTerm, Seen, load_extrinsic
-from stream.detect.ranking import WINDOW_NS, Events, Ranking, heard_at
+from stream.detect.glitch_term import read_glitch_term
+from stream.detect.ranking import WINDOW_NS, Events, GlitchTerm, Ranking, heard_at
 from stream.infer.filterbank.peaks import SNR_RATE_HZ
 from stream.infer.filterbank.reference import autocorrelations, triggers_of
 from stream.infer.filterbank.triggers import Triggers
@@ -57,8 +60,7 @@ from stream.types import BoolArray, Complex64Array, Float32Array, FloatArray
 RULES = ("A", "B", "C")
 _BEFORE_S, _PIECE_S = 8, 7  # of a circle of 16 s; the last second would hear the beginning
 _TRIAL_SLIDES = 40
-_EXCLUDED_NS = NS_PER_S // 2  # on either side of an injection
-_LOWEST, _TRIAL_PER_DAY = {"A": 24.0, "B": 18.0, "C": -6.0}, 8.0
+_LOWEST, _TRIAL_PER_DAY = {"A": 24.0, "B": 18.0, "C": -6.0, "D": -6.0}, 8.0
 
 
 class FlatTerm(ExtrinsicTerm):
@@ -96,19 +98,22 @@ class RankedSearch:
     Attributes
     ----------
     rule : str
-        A, B or C.
+        A, B, C or D.
     bank : Path
         ``parameters`` (n, 4) and ``ln_weight`` (n,).
     kept : Path
         Folder of triggers.
     floor : float
         SNR above which a trigger is kept.
+    glitch_term : Path or None
+        Coefficients, for D.
     """
 
     rule: str
     bank: Path
     kept: Path
     floor: float = 4.0
+    glitch_term: Path | None = None
 
     @property
     def label(self) -> str:
@@ -124,20 +129,19 @@ class RankedSearch:
         events = events.take(np.flatnonzero(events.loudest.seen.members.sum(axis=1) > 1))
         times_s = (events.time_ns - START_S * NS_PER_S) / NS_PER_S
         ranks = loudest_near(scene.injections, times_s, events.statistic, FOUND_S)
-        merger_ns = [START_S * NS_PER_S + round(one.at_s * NS_PER_S) for one in scene.injections]
-        excluded = [(at_ns - _EXCLUDED_NS, at_ns + _EXCLUDED_NS) for at_ns in merger_ns]
-        return Searched(ranks, self._background(found, by, excluded, background_s))
+        return Searched(ranks, self._background(found, by, spoiled(scene.injections)))
 
     def _ranking(self) -> Ranking:
         with np.load(self.bank) as kept:
             ln_weight = kept["ln_weight"]
         if self.rule == "A":
             return LoudestRanking(np.zeros(len(ln_weight)), FlatTerm())
-        return Ranking(ln_weight, FlatTerm() if self.rule == "B" else load_extrinsic())
+        glitch: dict[str, GlitchTerm] = {}
+        if self.rule == "D" and self.glitch_term is not None:
+            glitch = dict.fromkeys(load_extrinsic().detectors, read_glitch_term(self.glitch_term))
+        return Ranking(ln_weight, FlatTerm() if self.rule == "B" else load_extrinsic(), glitch)
 
-    def _background(
-        self, found: list[Triggers], by: Ranking, excluded: list[tuple[int, int]], background_s: float
-    ) -> Counts:
+    def _background(self, found: list[Triggers], by: Ranking, excluded: list[tuple[int, int]]) -> Counts:
         """Slide by every second, above what a few slides say comes several times a day."""
         trial = slide_triggers(found, by, SlideConfig(_LOWEST[self.rule], _TRIAL_SLIDES), excluded)
         loudest = np.sort(trial.statistic)[::-1]
@@ -168,6 +172,19 @@ class RankedSearch:
         with np.load(self.bank) as kept:
             spectra = waveforms(kept["parameters"])
         return joined(list(filtered(scene, name, spectra, self.floor)))
+
+
+def spoiled(injections: Sequence[Injection]) -> list[tuple[int, int]]:
+    """Return where the templates hear injections, in GPS nanoseconds: the louder, the longer before and after."""
+    out = []
+    for one in injections:
+        more_s = max(0.0, one.network_snr - 6.0)
+        before_s, after_s = min(8.0, 0.5 + 0.3 * more_s), min(4.0, 0.5 + 0.15 * more_s)
+        edges_s = (one.at_s - before_s, one.at_s + after_s)
+        out.append(
+            (START_S * NS_PER_S + round(edges_s[0] * NS_PER_S), START_S * NS_PER_S + round(edges_s[1] * NS_PER_S))
+        )
+    return out
 
 
 def whitened_strain(scene: Scene, name: str) -> tuple[Float32Array, list[FloatArray | None]]:
@@ -231,6 +248,7 @@ def main() -> None:
     parser.add_argument("--injections", type=int, default=1000)
     parser.add_argument("--years", type=float, default=3.0)
     parser.add_argument("--floor", type=float, default=4.0)
+    parser.add_argument("--glitch-term", type=Path, help="coefficients of the learned glitch term: rank by it too")
     parser.add_argument("--glitches", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -240,7 +258,8 @@ def main() -> None:
         population=Population(),
     )
     kept = arguments.out / "triggers"
-    searchers = [RankedSearch(rule, arguments.bank, kept, arguments.floor) for rule in RULES]
+    rules = RULES if arguments.glitch_term is None else (*RULES, "D")
+    searchers = [RankedSearch(rule, arguments.bank, kept, arguments.floor, arguments.glitch_term) for rule in rules]
     with progress("stretches searched", "") as shown:
         measured = evaluate(plan(scene, arguments.injections, arguments.years), searchers, arguments.out, shown, 1)
     fractions = {

@@ -5,8 +5,8 @@ Stands between ``coincide`` and ``significance``::
     S = ln sum exp(q / 2 + ln w + T + sum over detectors of G)
 
 over the coincidences of all templates within :data:`WINDOW_NS` of the loudest one. q is the sum of squared SNRs, w the
-share of detected binaries whose best template this is, T the extrinsic term, and G what a detector's trigger looks
-like: ln of the ratio of how often signals and noise look so, 0 in Gaussian noise. Each summand is a ratio of the
+share of detected binaries whose best template this is, T the extrinsic term, and G what a trigger loses because real
+noise makes more of its like than Gaussian noise does, 0 where it does not. Each summand is a ratio of the
 densities of signals and of noise, whatever detectors it is of, so that one, two, three and four compare; S grows with
 SNR without bound.
 
@@ -33,7 +33,10 @@ WINDOW_NS = 50_000_000
 
 
 class GlitchTerm(Protocol):
-    """What a detector's trigger looks like: ln of how much likelier a signal is to look so than noise."""
+    """What a detector's trigger looks like: what its summand loses because noise looks so more often than signals.
+
+    Never above 0: time slides rely on it to know what cannot be loud.
+    """
 
     def at(self, modulus: AnyFloatArray, chisq: Float32Array, template: Int32Array) -> FloatArray:
         """Return the term, shape (n,), for SNRs (n,), chi-squareds (n, 2) and templates (n,)."""

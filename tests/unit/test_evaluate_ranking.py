@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.evaluate.ranking import RULES, RankedSearch
+from pipelines.evaluate.ranking import RULES, RankedSearch, spoiled
 from pipelines.evaluate.scene import END_S, SETTLED_S, Scene, SceneConfig
 from stream.infer.filterbank.triggers import Triggers
 
@@ -33,8 +33,7 @@ def test_the_three_rankings_are_measured_on_the_same_triggers(folder: Path, scen
     for rule in RULES:
         searched = RankedSearch(rule, folder / "bank.npz", folder / "kept").search(scene, 1e9)
         loudest = int(np.argmax([one.network_snr for one in scene.injections]))
-        # Of 46 s four injections take 17 hops each, in either detector.
-        assert 0.6 * HEARD_S * (HEARD_S - 1) < searched.background.duration_s < HEARD_S * (HEARD_S - 1)
+        assert 0.0 < searched.background.duration_s < HEARD_S * (HEARD_S - 1)
         assert searched.ranks[loudest] == searched.ranks.max()
         assert searched.ranks[loudest] > searched.background.loudest.max(initial=-99.0)
 
@@ -53,3 +52,12 @@ def test_triggers_are_kept_and_lie_where_strain_is_whitened(folder: Path, scene:
     # A template's envelope in noise has 0.2 maxima above 4 a second; the loud injection adds its own.
     quiet = np.abs(found.snr) < 5.0
     assert 0.05 < quiet.sum() / 3 / HEARD_S < 0.6
+
+
+def test_what_is_spoiled_round_an_injection_grows_with_its_snr(scene: Scene) -> None:
+    """Each merger is inside; the loudest takes eight seconds before it and four after."""
+    stretches = spoiled(scene.injections)
+    loudest = int(np.argmax([one.network_snr for one in scene.injections]))
+    lengths = [(end - start) / 1e9 for start, end in stretches]
+    assert lengths[loudest] == max(lengths) == pytest.approx(12.0)
+    assert min(lengths) >= 1.0
