@@ -1,0 +1,42 @@
+"""The typed, frozen records that pass between stages.
+
+The way of the data (``../ARCHITECTURE.md``)::
+
+    bytes ─codec→ StrainBlock, WitnessBlock ─align→ Segment ─denoise→ Segment ─condition→ WhitenedSegment
+          ─infer→ Embeddings ─detect→ Peak ─significance→ Candidate
+    Candidate, Decision ─superevent→ Revision ─publish→ alert
+
+Arrays in a record are never written to after it was made.
+"""
+
+from __future__ import annotations
+
+from stream.records.arrived import Block, DataQuality, ExternalEvent, StrainBlock, WitnessBlock, WitnessGroup
+from stream.records.events import AlertType, Background, Candidate, Decision, Finding, Peak, Revision
+from stream.records.search import AlignedSpan, Embeddings, FilterInForce, Masked, Segment, Stretch, WhitenedSegment
+from stream.records.status import DetectorStatus, Heartbeat
+
+__all__ = [
+    "AlertType",
+    "AlignedSpan",
+    "Background",
+    "Block",
+    "Candidate",
+    "DataQuality",
+    "Decision",
+    "DetectorStatus",
+    "Embeddings",
+    "ExternalEvent",
+    "FilterInForce",
+    "Finding",
+    "Heartbeat",
+    "Masked",
+    "Peak",
+    "Revision",
+    "Segment",
+    "StrainBlock",
+    "Stretch",
+    "WhitenedSegment",
+    "WitnessBlock",
+    "WitnessGroup",
+]

@@ -1,0 +1,132 @@
+"""From a peak of the ranking statistic to the revisions of a superevent; each revision is one alert."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A local maximum of the ranking statistic, which nothing within the confirmation time on either side surpasses.
+
+    ``gps_ns`` is the estimated merger time at the geocentre's accuracy of one frame; ``confirmed_ns`` the end
+    of the data that confirmed it; ``per_detector`` the single-detector statistics at the peak.
+    """
+
+    gps_ns: int
+    statistic: float
+    detectors: tuple[str, ...]
+    per_detector: tuple[tuple[str, float], ...]
+    confirmed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Where a FAR came from: ``shipped`` (with the model) or ``live`` (slides of this run), over how long."""
+
+    source: str
+    duration_s: float
+    detectors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A peak with its significance.
+
+    ``far_hz`` is never below one over the background's duration; ``far_is_limit`` says that it stands at that
+    floor. ``p_astro`` is None until something computes it, and ``p_astro_reason`` says why.
+    """
+
+    peak: Peak
+    far_hz: float
+    far_is_limit: bool
+    background: Background
+    model: str
+    p_astro: float | None = None
+    p_astro_reason: str = "not computed in this version"
+
+    @property
+    def gps_ns(self) -> int:
+        """Estimated merger time."""
+        return self.peak.gps_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about a superevent.
+
+    Attributes
+    ----------
+    decision_id : str
+        UUID as text, drawn by the command; the same decision twice is one.
+    superevent_id : str
+    kind : {"retract", "confirm"}
+    why, who : str
+        For people: told in the alert's headers.
+    made_ns : int
+        When it was made, GPS.
+    """
+
+    decision_id: str
+    superevent_id: str
+    kind: Literal["retract", "confirm"]
+    why: str
+    who: str
+    made_ns: int
+
+
+Finding = Candidate | Decision
+"""What goes into :meth:`stream.superevent.Superevents.step`."""
+
+AlertType = Literal["PRELIMINARY", "UPDATE", "INITIAL", "RETRACTION"]
+"""Alert types of igwn-gwalert-schema; what each means here: :meth:`stream.superevent.Superevents.step`."""
+
+_REVISIONS = uuid.UUID("8e1f9a0c-5a52-4a37-9f5d-0b7a4f6f2c11")
+"""Namespace of the message ids of revisions; never changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One alert of a superevent.
+
+    Attributes
+    ----------
+    superevent_id : str
+    number : int
+        0, 1, 2 … within the superevent.
+    alert_type : AlertType
+    created_ns : int
+        When it was made, GPS.
+    gps_ns : int
+        Merger time of the preferred candidate, in a RETRACTION too.
+    day_count : int
+        How many superevents of the id's UTC day have been named when this was made, its own among them.
+    candidate : Candidate or None
+        The preferred one. None in a RETRACTION, and where only ``carried`` tells of it.
+    carried : mapping or None
+        The ``event`` record of the alert that this one repeats, where it was read from the topic.
+    decision : Decision or None
+        What made it, where a person did.
+    days : mapping of str to int
+        ``day_count`` of the last days, such as ``{"TS261122": 3}``: a restart reads them from the newest alert, of
+        whichever day its event is, and need not read the whole topic.
+    """
+
+    superevent_id: str
+    number: int
+    alert_type: AlertType
+    created_ns: int
+    gps_ns: int
+    day_count: int
+    candidate: Candidate | None = None
+    carried: Mapping[str, Any] | None = None
+    decision: Decision | None = None
+    days: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def message_id(self) -> str:
+        """UUID of the alert's messages: it follows from id and number, so that sending twice is sending once."""
+        return str(uuid.uuid5(_REVISIONS, f"{self.superevent_id}/{self.number}"))
