@@ -128,7 +128,12 @@ class Publisher:
     def revision(self, revision: Revision) -> None:
         """Write a revision's alert to the outbox and wake the drain: the events' loop calls this."""
         settings = self._settings
-        self._outbox.put(encode(revision, settings.publish, settings.significance.significant_far_hz))
+        alert = encode(revision, settings.publish, settings.significance.significant_far_hz)
+        try:
+            self._outbox.put(alert)
+        except PublishError as error:
+            self._error = error  # known as said, and it stands nowhere: only another start finds or decides it again
+            raise
         self._wake.set()
 
     def check(self) -> None:
@@ -294,7 +299,11 @@ class Publisher:
         alert = self._outbox.find(alert_id) if alert_id is not None else None
         if alert is None:
             return
-        if sent is not None and self._truth.event_at(alert.gps_ns) != alert.superevent_id:
+        if sent is None or (sent.superevent_id, sent.number) != _name(alert):
+            # A message id follows from event and revision: anyone can write one that is yet to come.
+            log.error("message_id_taken", superevent_id=alert.superevent_id, message_id=alert_id, effect="it is sent")
+            return
+        if self._truth.event_at(alert.gps_ns) != alert.superevent_id:
             # Two daemons that did not hear of each other gave one id to two mergers.
             self._outbox.set_aside(alert.alert_id, f"{sent.superevent_id} is on the topic, of another merger")
             return
@@ -320,6 +329,12 @@ def _taken_up(folder: Path) -> Outbox:
         except DataError as error:
             outbox.set_aside(alert.alert_id, str(error))
     return outbox
+
+
+def _name(alert: Outgoing) -> tuple[str, int]:
+    """Return event and revision of an entry of the outbox."""
+    sent = _sent(alert)
+    return sent.superevent_id, sent.number
 
 
 def _sent(alert: Outgoing) -> Sent:

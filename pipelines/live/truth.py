@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 import structlog
 
 from stream.codec.alert import alert_id_of, decode, sent_of
-from stream.errors import DataError
+from stream.errors import DataError, SchemaError
 from stream.kafka.consumer import Message
 from stream.kafka.reading import oldest_unheard_ns, read_since
 from stream.metrics import MESSAGES_REFUSED
@@ -43,6 +43,8 @@ log = structlog.get_logger()
 LOOK_BACK_NS = 3600 * NS_PER_S
 MARGIN_NS = 600 * NS_PER_S
 _DAY_NS = 86_400 * NS_PER_S
+_MOST_REVISIONS = 10_000
+"""No event has as many: one that says so is no alert of ours, and would use up the numbers of those to come."""
 _QUIET_S = 5.0
 """So long nothing may come while the topic is read, before it is said and tried again."""
 
@@ -155,7 +157,10 @@ def _sent_of(message: Message) -> Sent | None:
     """Return what an alert tells; its payload is read where the headers do not tell all that a confirmation repeats."""
     sent = None
     try:
-        sent = sent_of(message.key, message.headers)
+        told = sent_of(message.key, message.headers)
+        if told is not None and told.number > _MOST_REVISIONS:
+            raise SchemaError(f"revision {told.number} of {told.superevent_id}: none is above {_MOST_REVISIONS}")
+        sent = told
         if sent is None or sent.candidate is not None or sent.alert_type == "RETRACTION":
             return sent
         record, _ = decode(message.value or b"", message.headers)

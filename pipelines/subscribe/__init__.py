@@ -58,7 +58,7 @@ def alerts(
         while not stop.is_set():
             for message in consumer.poll_batch(0.1):
                 alert = _read(message)
-                if alert is not None and _is_new(message, seen):
+                if alert is not None and _is_new(message, alert, seen):
                     yield alert
 
 
@@ -74,9 +74,15 @@ def _read(message: Message) -> ReceivedAlert | None:
         return None
 
 
-def _is_new(message: Message, seen: OrderedDict[bytes, None]) -> bool:
-    """Know a message again by hop's ``_id``, or by its content where it has none."""
-    identity = sha256(dict(message.headers).get("_id") or message.value or b"").digest()
+def _is_new(message: Message, alert: ReceivedAlert, seen: OrderedDict[bytes, None]) -> bool:
+    """Know an alert again by hop's ``_id`` and what it is about, or by its content where it has no id.
+
+    An id alone proves nothing: this pipeline's follow from event and revision, so that whoever may write to the topic
+    could take the id of an alert that is yet to come. When its merger will be, nobody can know.
+    """
+    alert_id, event = dict(message.headers).get("_id"), alert.record["event"]
+    about = (alert_id, alert.superevent_id, alert.record["alert_type"], event and event["time"])
+    identity = sha256(repr(about).encode() if alert_id else alert.raw).digest()
     if identity in seen:
         return False
     seen[identity] = None

@@ -308,6 +308,55 @@ def test_an_id_that_two_daemons_gave_two_mergers_is_kept_for_whoever_looks(
     assert len(list(settings.publish.outbox.glob("*.refused"))) == 1
 
 
+def test_the_id_of_an_alert_that_waits_on_a_strangers_message_does_not_keep_it_back(
+    kafka: FakeKafka, settings: Settings
+) -> None:
+    """Ids follow from event and revision, so that they can be known before; who wrote them is told by event and key."""
+    [alert] = alerts_of(settings, child.candidate())
+    [other] = alerts_of(settings, child.candidate(3 * 86_400.0))
+    Outbox(settings.publish.outbox).put(alert)
+    kafka.topic.append(Message("alerts.gw", 0, 0, b"S240517x", b"another pipeline's", (alert.headers[0],), 0))
+    kafka.foreign(replace(other, headers=(alert.headers[0], *other.headers[1:])))
+    publisher = Publisher(settings, SystemClock())
+    publisher.close()
+    publisher.check()
+    assert (publisher.waiting, kafka.sent[:1]) == (0, [alert.avro])
+
+
+def test_an_alert_that_says_to_be_the_last_of_all_revisions_does_not_end_the_publisher(
+    kafka: FakeKafka, settings: Settings
+) -> None:
+    """The number after it could not be read again: it is no alert of ours."""
+    [first] = alerts_of(settings, child.candidate())
+    told = {"tocsin.revision": b"999999", "tocsin.statistic": b"1.0"}
+    kafka.foreign(replace(first, headers=tuple((k, told.get(k, v)) for k, v in first.headers)))
+    publisher = Publisher(settings, SystemClock())
+    publisher.publish(child.candidate(0.3))
+    publisher.close()
+    publisher.check()
+    assert [decode_alert(value)["alert_type"] for value in kafka.sent[:1]] == ["PRELIMINARY"]
+
+
+def test_a_decision_whose_alert_nothing_takes_is_left_for_the_next_start(
+    kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is known as said by then: were it passed over, the event could never be withdrawn."""
+    kafka.foreign(*alerts_of(settings, child.candidate()))
+    publisher = Publisher(settings, SystemClock())
+    assert until(lambda: publisher.ready)
+
+    def full(*_: object) -> None:
+        raise PublishError("the outbox takes nothing")
+
+    monkeypatch.setattr(Outbox, "put", full)
+    with pytest.raises(PublishError, match="takes nothing"):
+        publisher.decide(Decision(str(uuid.uuid4()), "TS240517a", "retract", "glitch", "shift", 0))
+    assert not publisher.ready  # so that who brought it leaves it on its topic
+    with pytest.raises(PublishError, match="takes nothing"):
+        publisher.check()
+    publisher.close()
+
+
 class Lost:
     """The right to publish, as long as nobody takes it."""
 

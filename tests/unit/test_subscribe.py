@@ -41,6 +41,10 @@ def message(value: bytes, headers: tuple[tuple[str, bytes], ...] = (), offset: i
     return Message("alerts.gw", 0, offset, None, value, headers, 0)
 
 
+def is_new(one: Message, seen: OrderedDict[bytes, None]) -> bool:
+    return _is_new(one, receive(one), seen)
+
+
 def test_our_avro_and_json_say_the_same() -> None:
     avro, as_json, headers = ours()
     one, other = receive(message(avro, headers)), receive(message(as_json))
@@ -96,8 +100,19 @@ def test_a_sky_map_survives_to_json() -> None:
 def test_a_message_is_known_again_by_its_id_or_its_content() -> None:
     avro, as_json, headers = ours()
     seen: OrderedDict[bytes, None] = OrderedDict()
-    assert [_is_new(message(avro, headers, k), seen) for k in range(3)] == [True, False, False]
-    assert [_is_new(message(as_json, (), k), seen) for k in range(2)] == [True, False]
+    assert [is_new(message(avro, headers, k), seen) for k in range(3)] == [True, False, False]
+    assert [is_new(message(as_json, (), k), seen) for k in range(2)] == [True, False]
+
+
+def test_a_strangers_alert_under_the_id_of_one_that_is_yet_to_come_does_not_hide_it() -> None:
+    """Message ids follow from event and revision, so that they can be known before."""
+    avro, _, headers = ours()
+    seen: OrderedDict[bytes, None] = OrderedDict()
+    stranger = schemas.example("alert", "1.3")
+    early = decode_alert(avro)
+    early["event"]["time"] = "2024-05-17T00:00:00.000Z"
+    values = (stranger, encode_alert(early), avro)
+    assert [is_new(message(value, headers, k), seen) for k, value in enumerate(values)] == [True, True, True]
 
 
 @pytest.mark.parametrize(
