@@ -93,6 +93,6 @@ def test_every_decision_is_in_the_index() -> None:
 
 def test_a_path_that_is_not_there_is_seen(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
-    document.write_text("`stream/{records,nothing}.py` and `gone/`, [this](nowhere.md)")
+    document.write_text("`stream/{errors,nothing}.py` and `gone/`, [this](nowhere.md)")
     absent = [text for text, places in paths(document) if not any(place.exists() for place in places)]
     assert (absent, list(links(document))) == (["stream/nothing.py", "gone/"], ["nowhere.md"])
