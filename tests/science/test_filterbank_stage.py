@@ -201,6 +201,16 @@ def test_a_checkpoint_brings_back_the_weights_and_those_being_made() -> None:
         assert first.state() == FollowerState(after)
 
 
+def test_a_stream_that_jumps_back_does_not_wait_for_weights_of_the_future() -> None:
+    waves = waveforms(PARAMETERS[:1])
+    with ThreadPoolExecutor(1) as executor:
+        follower = Follower(waves, LossModel(waves), executor)
+        follower.at_second(START_NS, taps_of(psd("aLIGO_O4")))
+        assert not follower.at_second(START_NS + NS_PER_S, None)
+        assert follower.at_second(START_NS - 3600 * NS_PER_S, None)
+        assert follower.weights is not None
+
+
 def test_strain_of_another_rate_is_refused_with_the_remedy(shared: FilterBank) -> None:
     segment = WhitenedSegment("H1", START_NS, 1024, np.zeros(64, np.float32), np.ones(1, np.bool_))
     with pytest.raises(ModelError, match=r"hears 2048 Hz, not 1024 Hz: set condition\.sample_rate_hz"):

@@ -21,6 +21,7 @@ from stream.types import Complex64Array, Float32Array, FloatArray
 
 MAX_LOSS = 0.01
 BUILD_S = 4
+_BUILD_NS = BUILD_S * NS_PER_S
 _PROBE_EVERY = 8
 
 
@@ -92,13 +93,14 @@ class Follower:
     def at_second(self, now_ns: int, taps: FloatArray | None) -> bool:
         """Take notice of a whole second and of the filter in force from then on; return whether weights changed."""
         changed = False
-        if self._pending is not None and now_ns >= self._pending.due_ns:
+        # A stream that jumped back must not wait for a time that is far ahead now.
+        if self._pending is not None and not now_ns < self._pending.due_ns <= now_ns + _BUILD_NS:
             self._weights, self._pending, changed = self._pending.weights.result(), None, True
             self._compared = None
         if taps is not None and self._pending is None and taps is not self._compared:
             self._compared = taps
             if self._weights is None or self._losses.mean_loss(self._weights.taps, taps) > MAX_LOSS:
-                self._begin(taps, now_ns + BUILD_S * NS_PER_S)
+                self._begin(taps, now_ns + _BUILD_NS)
         return changed
 
     def state(self) -> FollowerState:
