@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
@@ -66,7 +67,15 @@ def _decide(
     from stream.timebase import SystemClock
 
     settings = settings_from(config, broker)
-    who = who if who is not None else f"{getpass.getuser()}@{socket.gethostname()}"
+    who = who if who is not None else f"{_user()}@{socket.gethostname()}"
     decision = decide(settings, kind, superevent_id, why, who, SystemClock())
     alert = receive(await_alert(settings, decision, wait))
     typer.echo(alert.as_json() if as_json else alert.as_line())
+
+
+def _user() -> str:
+    """Return the user's name; its number where it has none, as in a container that is run under any."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid-{os.getuid()}"

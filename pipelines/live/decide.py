@@ -16,7 +16,7 @@ from stream.kafka.producer import Producer
 from stream.records import Decision
 from stream.settings import Settings
 from stream.superevent import PREFIXES, is_superevent_id
-from stream.timebase import Clock
+from stream.timebase import Clock, gps_ns_to_unix_ns
 
 log = structlog.get_logger()
 _LOOK_S = 0.3
@@ -74,9 +74,9 @@ def await_alert(settings: Settings, decision: Decision, wait_s: float) -> Messag
     DeadlineExceeded
         If no daemon carried it out in time.
     """
-    end_s = time.monotonic() + wait_s
+    end_s, made_ns = time.monotonic() + wait_s, gps_ns_to_unix_ns(decision.made_ns)
     while True:
-        for message, sent in alerts_of(settings, decision.superevent_id):
+        for message, sent in alerts_of(settings, decision.superevent_id, made_ns):
             if sent.decision_id == decision.decision_id:
                 return message
         if time.monotonic() > end_s:

@@ -80,6 +80,9 @@ class Decisions:
                     self._ownership.done(self._waiting.popleft())
         except TransportError as error:
             log.error("ownership_ended", error=str(error))
+        except Exception as error:  # who publishes must not go on as if it were still heard
+            log.error("decisions_died", error=repr(error), exc_info=True)
+            self._ownership.fail(TransportError(f"decisions are no longer taken: {error!r}"))
 
     def _is_done(self, message: Message) -> bool:
         """Carry a decision out, or pass it over; return False if it has to wait."""

@@ -109,8 +109,12 @@ class Truth:
         return self._there.find(gps_ns)
 
 
-def alerts_of(settings: Settings, superevent_id: str) -> Iterator[tuple[Message, Sent]]:
+def alerts_of(
+    settings: Settings, superevent_id: str, made_unix_ns: int | None = None
+) -> Iterator[tuple[Message, Sent]]:
     """Yield the alerts of one event that stand on the topic, oldest first: all from its day on are looked at.
+
+    Where only those are wanted that were sent after something was made, all from a little before that on.
 
     Raises
     ------
@@ -118,6 +122,8 @@ def alerts_of(settings: Settings, superevent_id: str) -> Iterator[tuple[Message,
         If the topic cannot be read now.
     """
     begin_ns, key = day_begin_unix_ns(superevent_id), superevent_id.encode()
+    if made_unix_ns is not None:
+        begin_ns = max(begin_ns, made_unix_ns - MARGIN_NS)
     for message in read_since(settings.kafka, settings.topics.alerts, begin_ns, _QUIET_S):
         sent = _sent_of(message) if message.key == key else None
         if sent is not None:

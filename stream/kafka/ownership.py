@@ -93,6 +93,10 @@ class Ownership:
         if self._lost is not None:
             raise self._lost
 
+    def fail(self, error: TransportError) -> None:
+        """End the ownership, for whoever asks: nothing polls it any more."""
+        self._end(error)
+
     def confirm(self, timeout_s: float, abandoned: Callable[[], bool] = lambda: False) -> None:
         """Return once the coordinator has said, after this was called, that the name is still this daemon's.
 

@@ -39,6 +39,9 @@ class Topic:
     def done(self, message: Message) -> None:
         self.done_with.append(message.offset)
 
+    def fail(self, error: TransportError) -> None:
+        self.lost = error
+
     def close(self) -> None:
         pass
 
@@ -120,3 +123,13 @@ def test_the_thread_ends_when_another_daemon_takes_over() -> None:
     decisions = running(topic, Decider())
     until(lambda: threading.active_count() == before)
     decisions.close()
+
+
+def test_a_thread_that_dies_is_told_to_who_publishes() -> None:
+    """Its polls keep the right to publish; a daemon that went on without them would hear of no decision."""
+    topic, decider = Topic(GOOD), Decider(ValueError("a fault of our own"))
+    decisions = running(topic, decider)
+    until(lambda: topic.lost is not None)
+    decisions.close()
+    assert "a fault of our own" in str(topic.lost)
+    assert topic.done_with == []
