@@ -133,7 +133,7 @@ class Conditioner:
         while start < segment.n_hops:
             hop_index = segment.gps_ns // HOP_NS + start
             if self._fir is not None and self._fir is not self._told:
-                filters.append(FilterInForce(hop_index * HOP_NS, self._fir.taps))
+                filters.append(FilterInForce(hop_index * HOP_NS, self._fir.taps, segment.sample_rate_hz))
                 self._told = self._fir
             stop = min(segment.n_hops, start + _HALF_S_HOPS - hop_index % _HALF_S_HOPS)
             piece = slice(start * self._hop, stop * self._hop)

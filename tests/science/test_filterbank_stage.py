@@ -201,6 +201,23 @@ def test_a_checkpoint_brings_back_the_weights_and_those_being_made() -> None:
         assert first.state() == FollowerState(after)
 
 
+def test_weights_are_of_the_rate_at_which_strain_comes() -> None:
+    """Both rates carry the same signal; the front end of the higher one delays it by 0.2 ms more."""
+    waves, taps = waveforms(PARAMETERS[:1]), taps_of(psd("aLIGO_O4"))
+    with ThreadPoolExecutor(1) as executor:
+        follower = Follower(waves, LossModel(waves), executor)
+        follower.at_second(START_NS, taps)
+        assert follower.at_second(START_NS + 4 * NS_PER_S, taps)
+        assert not follower.at_second(START_NS + 5 * NS_PER_S, taps, 16384)
+        assert follower.at_second(START_NS + 9 * NS_PER_S, taps, 16384)
+    assert follower.weights is not None
+    assert follower.weights.input_rate_hz == 16384
+    spectra = [whiten(waves, response(taps, input_rate_hz=rate)).spectra[0] for rate in (4096, 16384)]
+    z = np.fft.ifft(spectra[1] * np.conj(spectra[0]), 16 * len(spectra[0]))
+    delay_s = int(np.argmax(np.abs(z))) * 16.0 / len(z)
+    assert delay_s == pytest.approx(0.00018, abs=0.00004)
+
+
 def test_a_stream_that_jumps_back_does_not_wait_for_weights_of_the_future() -> None:
     waves = waveforms(PARAMETERS[:1])
     with ThreadPoolExecutor(1) as executor:

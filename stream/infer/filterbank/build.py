@@ -14,7 +14,7 @@ import numpy as np
 from stream.infer.filterbank.peaks import PAST_LAGS, SNR_RATE_HZ
 from stream.infer.filterbank.slices import PHASES, SLICES, Slice, decimator_response, first_position
 from stream.infer.filterbank.waveforms import DURATION_S, N_FFT, RATE_HZ, frequencies_hz
-from stream.infer.filterbank.whitened import LOW_HZ, noise_power, response, whiten
+from stream.infer.filterbank.whitened import INPUT_RATE_HZ, LOW_HZ, noise_power, response, whiten
 from stream.types import Complex64Array, Float32Array, FloatArray
 
 TOLERANCE = 0.01
@@ -35,6 +35,8 @@ class Weights:
     ----------
     taps : array of float64
         The whitening filter that this is for.
+    input_rate_hz : int
+        Rate of the strain before the front end, that this is for.
     basis : tuple of arrays of float32, shape (n_basis, 1, n_taps)
         One for each slice.
     mixing : array of float32, shape (PHASES, n_basis of all slices, 2 * n_templates)
@@ -51,6 +53,7 @@ class Weights:
     """
 
     taps: FloatArray
+    input_rate_hz: int
     basis: tuple[Float32Array, ...]
     mixing: Float32Array
     rows: Float32Array
@@ -65,7 +68,9 @@ class Weights:
         return (0, *(int(n) for n in np.cumsum([len(b) for b in self.basis])))
 
 
-def build(waveforms: Complex64Array, taps: FloatArray, low_hz: float = LOW_HZ) -> Weights:
+def build(
+    waveforms: Complex64Array, taps: FloatArray, input_rate_hz: int = INPUT_RATE_HZ, low_hz: float = LOW_HZ
+) -> Weights:
     """Make the weights for a whitening filter.
 
     Parameters
@@ -74,8 +79,10 @@ def build(waveforms: Complex64Array, taps: FloatArray, low_hz: float = LOW_HZ) -
         From :func:`~stream.infer.filterbank.waveforms.waveforms`.
     taps : array of float64
         The filter at 2048 Hz, for strain times ``STRAIN_SCALE``.
+    input_rate_hz : int
+        Rate of the strain before the front end.
     """
-    templates = whiten(waveforms, response(taps, low_hz), low_hz)
+    templates = whiten(waveforms, response(taps, low_hz, input_rate_hz), low_hz)
     power = noise_power(low_hz).astype(np.float32)
     blocks = [slice(k, k + _BLOCK) for k in range(0, len(waveforms), _BLOCK)]
     rows: list[list[Float32Array]] = [[] for _ in SLICES]
@@ -94,6 +101,7 @@ def build(waveforms: Complex64Array, taps: FloatArray, low_hz: float = LOW_HZ) -
     own = np.concatenate([np.tile(t.transpose(0, 2, 1, 3), (1, PHASES // t.shape[2], 1, 1)) for t in turned], axis=3)
     return Weights(
         taps,
+        input_rate_hz,
         tuple(np.ascontiguousarray(basis[:, None]) for basis, _ in reduced),
         np.ascontiguousarray(own.transpose(1, 3, 0, 2).reshape(PHASES, own.shape[3], -1)),
         own,

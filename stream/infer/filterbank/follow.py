@@ -35,6 +35,7 @@ class FollowerState:
     taps: FloatArray | None = None
     pending_taps: FloatArray | None = None
     due_ns: int = 0
+    input_rate_hz: int = INPUT_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,17 @@ class Follower:
         self._weights: Weights | None = None
         self._pending: _Pending | None = None
         self._compared: FloatArray | None = None
+        self._rate_hz = INPUT_RATE_HZ
 
     @property
     def weights(self) -> Weights | None:
         """The weights in force; None before the first."""
         return self._weights
 
-    def at_second(self, now_ns: int, taps: FloatArray | None) -> bool:
+    def at_second(self, now_ns: int, taps: FloatArray | None, input_rate_hz: int = INPUT_RATE_HZ) -> bool:
         """Take notice of a whole second and of the filter in force from then on; return whether weights changed."""
+        if input_rate_hz != self._rate_hz:
+            self._rate_hz, self._compared = input_rate_hz, None
         changed = False
         # A stream that jumped back must not wait for a time that is far ahead now.
         if self._pending is not None and not now_ns < self._pending.due_ns <= now_ns + _BUILD_NS:
@@ -99,7 +103,7 @@ class Follower:
             self._compared = None
         if taps is not None and self._pending is None and taps is not self._compared:
             self._compared = taps
-            if self._weights is None or self._losses.mean_loss(self._weights.taps, taps) > MAX_LOSS:
+            if self._misfit(taps) > MAX_LOSS:
                 self._begin(taps, now_ns + _BUILD_NS)
         return changed
 
@@ -107,16 +111,23 @@ class Follower:
         """Return what a checkpoint keeps."""
         taps = None if self._weights is None else self._weights.taps
         if self._pending is None:
-            return FollowerState(taps)
-        return FollowerState(taps, self._pending.taps, self._pending.due_ns)
+            return FollowerState(taps, input_rate_hz=self._rate_hz)
+        return FollowerState(taps, self._pending.taps, self._pending.due_ns, self._rate_hz)
 
     def restore(self, state: FollowerState) -> None:
         """Take up a checkpoint; weights in force are made before this returns."""
-        self._compared = None
-        self._weights = None if state.taps is None else build(self._waveforms, state.taps)
+        self._compared, self._rate_hz = None, state.input_rate_hz
+        self._weights = None if state.taps is None else build(self._waveforms, state.taps, self._rate_hz)
         self._pending = None
         if state.pending_taps is not None:
             self._begin(state.pending_taps, state.due_ns)
 
+    def _misfit(self, taps: FloatArray) -> float:
+        """Return what the weights in force would lose; 1 if they are of another front end, or there are none."""
+        if self._weights is None or self._weights.input_rate_hz != self._rate_hz:
+            return 1.0
+        return self._losses.mean_loss(self._weights.taps, taps)
+
     def _begin(self, taps: FloatArray, due_ns: int) -> None:
-        self._pending = _Pending(taps, due_ns, self._executor.submit(build, self._waveforms, taps))
+        making = self._executor.submit(build, self._waveforms, taps, self._rate_hz)
+        self._pending = _Pending(taps, due_ns, making)

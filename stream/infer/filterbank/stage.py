@@ -163,7 +163,12 @@ class FilterBankStage:
             self._snr, self._parts = _after(None, snr).view(np.complex64), _after(None, parts)
 
     def _at_second(self, now_ns: int) -> None:
-        if self._follower.at_second(now_ns, None if self._filter is None else self._filter.taps):
+        now = self._filter
+        if now is None:
+            changed = self._follower.at_second(now_ns, None)
+        else:
+            changed = self._follower.at_second(now_ns, now.taps, now.input_rate_hz)
+        if changed:
             self._renew_history()
 
     def _run(self, strain: Float32Array, weights: Weights) -> tuple[Float32Array, Float32Array]:
