@@ -50,7 +50,7 @@ class Segment:
 class FilterInForce:
     """A whitening filter, for strain times ``STRAIN_SCALE``, and the GPS time from which on it is faded in.
 
-    ``input_rate_hz`` is the rate at which strain comes: the front end delays by 0.2 ms more at 16384 Hz than at 4096 Hz.
+    ``input_rate_hz`` is the rate at which strain comes: the front end delays by 0.2 ms more at 16384 than at 4096 Hz.
     """
 
     gps_ns: int
