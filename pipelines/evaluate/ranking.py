@@ -1,6 +1,6 @@
 """What each step of the ranking is worth: several rankings of the same triggers, beside the limit.
 
-``python -m pipelines.evaluate.ranking --out DIR --bank FILE``. Strain goes through the real conditioner, and a bank of
+``python -m pipelines.evaluate.ranking --out DIR``. Strain goes through the real conditioner, and a bank of
 templates over it by FFT (:mod:`stream.infer.filterbank.reference`). Then the searches rank the triggers:
 
 * A, the largest quadrature of SNRs, all templates alike;
@@ -11,6 +11,10 @@ templates over it by FFT (:mod:`stream.infer.filterbank.reference`). Then the se
 Each is measured as ``tocsin evaluate sensitivity`` measures models: same population and limit, slides of the same data,
 less what lies round an injection. Triggers are kept in the folder, so that a ranking that is changed costs its own time
 alone.
+
+Measured with 100 templates, 1200 injections and 2.0 years of background, fraction of the limit at 2/day and 1/month: A
+0.887 and 0.898, B 0.908 and 0.914, C 0.933 and 0.933 (+- 0.007 to 0.011); C with triggers from SNR 3.75 instead of 4
+0.938 and 0.936, from 4.25 0.922 and 0.930.
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ from stream.detect.coincide import Coincidences, coincide
 from stream.detect.extrinsic import ExtrinsicTerm, Seen, load_extrinsic
 from stream.detect.glitch_term import read_glitch_term
 from stream.detect.ranking import WINDOW_NS, Events, GlitchTerm, Ranking, heard_at
+from stream.infer.filterbank.bank import SHIPPED as BANK
 from stream.infer.filterbank.peaks import SNR_RATE_HZ
 from stream.infer.filterbank.reference import autocorrelations, triggers_of
 from stream.infer.filterbank.triggers import Triggers
@@ -244,7 +249,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="What each step of the ranking is worth.")
     parser.add_argument("--out", type=Path, required=True, help="folder of triggers and report")
-    parser.add_argument("--bank", type=Path, required=True, help="bank.npz")
+    parser.add_argument("--bank", type=Path, default=BANK, help="bank.npz")
     parser.add_argument("--injections", type=int, default=1000)
     parser.add_argument("--years", type=float, default=3.0)
     parser.add_argument("--floor", type=float, default=4.0)

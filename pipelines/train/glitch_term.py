@@ -1,4 +1,4 @@
-"""Fit the learned glitch term: ``python -m pipelines.train.glitch_term --bank FILE --out FILE``.
+"""Fit the learned glitch term: ``python -m pipelines.train.glitch_term``; some minutes.
 
 Simulated noise with glitches, ten times as often as at L1 in O3a, and binaries of the population run through the
 conditioner and the bank by FFT. A logistic regression tells the loudest trigger of each binary from all triggers
@@ -19,7 +19,8 @@ from scipy import optimize
 from pipelines.evaluate.population import Population
 from pipelines.evaluate.ranking import filtered, joined
 from pipelines.evaluate.scene import O3A_GLITCH_RATE_HZ, Scene, SceneConfig
-from stream.detect.glitch_term import N_FEATURES, X_RANGE, features
+from stream.detect.glitch_term import N_FEATURES, SHIPPED, X_RANGE, features
+from stream.infer.filterbank.bank import SHIPPED as BANK
 from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import waveforms
 from stream.timebase import NS_PER_S
@@ -90,8 +91,8 @@ def examples(scene: Scene, triggers: Triggers) -> tuple[FloatArray, Float32Array
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="Fit the learned glitch term.")
-    parser.add_argument("--bank", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--bank", type=Path, default=BANK)
+    parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--seconds", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=99)
     options = parser.parse_args()

@@ -8,6 +8,10 @@ knows, and from glitches. What a trigger counts is therefore lessened by::
 with r the SNR and f = (1, L, x, x L, x^2), L = ln(r / 6), x = ln of the autocorrelation chi-squared. Gaussian noise
 falls as exp(-r^2 / 2), glitches as a power of r: so G is 0 for what Gaussian noise makes, and a loud trigger counts as
 a power of its SNR, the higher the more it looks like its template. ``pipelines/train/glitch_term.py`` fits b.
+
+With glitches as often as at L1 in O3a ranking C keeps 0.895 +- 0.025 of the limit's distance at 1/month with this term
+and 0.40 without; in noise without glitches 0.892 +- 0.010 with it and 0.933 without. S still grows with SNR, but as its
+logarithm: signals of network SNR 15 to 40 stand at 7 to 17, where 1/month is 2.6.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import numpy as np
 from stream.errors import ModelError
 from stream.types import AnyFloatArray, Float32Array, FloatArray, Int32Array
 
+SHIPPED = Path(__file__).parent / "glitch_term.json"
 N_FEATURES = 5
 _REFERENCE_SNR = 6.0
 X_RANGE = (-1.5, 4.0)
@@ -46,7 +51,7 @@ def features(modulus: AnyFloatArray, chisq: Float32Array) -> FloatArray:
     return np.stack((np.ones(len(x)), loud, x, x * loud, x**2), axis=1)
 
 
-def read_glitch_term(path: Path) -> LearnedGlitchTerm:
+def read_glitch_term(path: Path = SHIPPED) -> LearnedGlitchTerm:
     """Read the coefficients.
 
     Raises

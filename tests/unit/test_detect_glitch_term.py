@@ -61,3 +61,11 @@ def test_a_term_is_read_from_its_file(term: LearnedGlitchTerm, tmp_path: Path) -
         path.write_text(json.dumps({"coefficients": wrong}))
         with pytest.raises(ModelError, match=r"pipelines\.train\.glitch_term"):
             read_glitch_term(path)
+
+
+def test_the_shipped_term_spares_gaussian_noise_and_doubts_what_is_unlike_its_template() -> None:
+    shipped = read_glitch_term()
+    assert -0.1 < value(shipped, 4.5, 1.0) <= 0.0
+    assert value(shipped, 8.0, 8.0) < value(shipped, 8.0, 1.0) - 4.0
+    counts = [0.5 * r**2 + value(shipped, r, 1.5) for r in (4.0, 6.0, 9.0, 14.0, 30.0, 100.0)]
+    assert np.all(np.diff(counts) > 0)
