@@ -27,7 +27,7 @@ from stream.units import STRAIN_SCALE
 
 _LOW_HZ = 20.0
 _FINE = 16  # to a hertz
-_RUNS = 40
+_RUNS = 100
 
 
 def taps_of(spectrum: Psd) -> FloatArray:
@@ -61,7 +61,7 @@ def cost_ms(shared: FilterBank, taps: FloatArray, hops: int) -> float:
         stage.step(segment)
         if k >= 6 * HOPS_PER_S:  # weights are in force
             spent.append(time.thread_time() - started)
-    return 1e3 * float(np.median(spent))
+    return 1e3 * float(np.percentile(spent, 10))  # caches are shared: the more others do, the longer it takes
 
 
 def card(bank: Bank, spectra: int, seed: int) -> str:
