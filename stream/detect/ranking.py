@@ -30,7 +30,7 @@ from stream.types import AnyFloatArray, BoolArray, Float32Array, FloatArray, Int
 
 WINDOW_NS = 30_000_000
 """Templates that hear one signal time its merger this near to each other: over binaries of 7 to 50 solar masses S
-changes by less than 0.001 from here to 100 ms, and by 0.16 at most down to 15 ms."""
+changes by less than 0.01 from here to 100 ms, and by 0.16 at most down to 15 ms."""
 
 
 class GlitchTerm(Protocol):
