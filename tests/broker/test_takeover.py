@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +16,7 @@ from broker.apache_kafka import ApacheKafka
 from broker.daemons import Running, daemon_settings, wait
 
 from pipelines.subscribe import receive
+from stream.configuration import render_settings
 from stream.errors import Fenced
 from stream.kafka.producer import TransactionalProducer
 from stream.kafka.reading import read_all
@@ -96,3 +100,30 @@ def test_a_start_after_an_end_has_the_name_at_once(start: Start) -> None:
     second = start("first")
     wait(lambda: second.publisher.ready)
     assert time.monotonic() - began_s < second.settings.kafka.session_timeout_s / 2
+
+
+def test_the_older_daemon_ends_with_an_exit_code_of_its_own_and_says_why(start: Start, tmp_path: Path) -> None:
+    """The whole process: its search, without strain, does not keep it from ending."""
+    settings = start("first").settings
+    config, log = tmp_path / "older.toml", tmp_path / "older.log"
+    older = settings.model_copy(
+        update={
+            "kafka": settings.kafka.model_copy(update={"group_id": settings.kafka.group_id + "-older"}),
+            "publish": settings.publish.model_copy(update={"outbox": tmp_path / "older"}),
+        }
+    )
+    config.write_text(render_settings(older))
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", "run", "--config", str(config)],
+            stdout=file, stderr=file, cwd=tmp_path,
+            env=os.environ | {"TOCSIN_DAEMON__HTTP_PORT": "0", "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+    try:
+        wait(lambda: "alert_topic_read" in log.read_text())
+        start("youngest")
+        assert process.wait(60) == 4
+    finally:
+        process.kill()
+    last = log.read_text().splitlines()[-1]
+    assert f"publish.transactional_id={settings.publish.transactional_id}: stop one of the two daemons" in last
