@@ -95,7 +95,7 @@ class Consumer:
         if start == "unread":
             callbacks["auto.offset.reset"] = "earliest"
         self._consumer = confluent_kafka.Consumer(config.consumer(settings, group_id, instance_id) | callbacks)
-        self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
+        self._to_join: list[str] | None = list(topics)
 
     def __enter__(self) -> Consumer:
         """Return itself; leaving closes it."""
@@ -127,6 +127,7 @@ class Consumer:
         TransportError
             For an error that will not mend itself.
         """
+        self._subscribe()
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
@@ -136,6 +137,16 @@ class Consumer:
         found = [message for raw in batch if (message := self._checked(raw)) is not None]
         self._next.update({(m.topic, m.partition): m.offset + 1 for m in found})
         return found
+
+    def _subscribe(self) -> None:
+        """Join the group, at the first poll and not before.
+
+        Partitions that were assigned to a consumer which nobody polls are only taken in its close, where librdkafka may
+        never answer the client that gives them back again, with the interpreter's lock in its hand.
+        """
+        if self._to_join is not None:
+            topics, self._to_join = self._to_join, None
+            self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def store(self, message: Message) -> None:
         """Mark a message, and all before it in its partition, as done with."""
@@ -196,7 +207,7 @@ class Consumer:
 
     def _leave(self) -> None:
         try:
-            if self._may_commit():
+            if self._to_join is None and self._may_commit():
                 self._consumer.commit(asynchronous=False)
         except confluent_kafka.KafkaException as exception:
             if exception.args[0].code() != KafkaError._NO_OFFSET:
