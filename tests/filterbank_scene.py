@@ -10,8 +10,7 @@ import numpy as np
 from stream.condition import Conditioner
 from stream.infer.filterbank.bank import Bank
 from stream.infer.filterbank.stage import FilterBank, FilterBankStage
-from stream.infer.filterbank.triggers import Triggers
-from stream.records import FilterInForce, Segment, WhitenedSegment
+from stream.records import FilterInForce, Segment, Triggers, WhitenedSegment
 from stream.settings import ConditionSettings, InferSettings
 from stream.simulate.glitches import optimal_snr
 from stream.simulate.noise import ColouredNoise

@@ -31,8 +31,7 @@ from pipelines.progress import progress
 from stream.condition import Conditioner
 from stream.infer.filterbank.bank import SHIPPED, read_bank
 from stream.infer.filterbank.stage import FilterBank, FilterBankStage
-from stream.infer.filterbank.triggers import Triggers
-from stream.records import Segment
+from stream.records import Segment, Triggers
 from stream.settings import ConditionSettings, InferSettings
 from stream.timebase import HOPS_PER_S, NS_PER_S
 

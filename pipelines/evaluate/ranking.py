@@ -52,11 +52,10 @@ from stream.detect.ranking import WINDOW_NS, Events, GlitchTerm, Ranking, heard_
 from stream.infer.filterbank.bank import SHIPPED as BANK
 from stream.infer.filterbank.peaks import SNR_RATE_HZ
 from stream.infer.filterbank.reference import autocorrelations, triggers_of
-from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import DURATION_S, waveforms
 from stream.infer.filterbank.waveforms import RATE_HZ as WHITENED_HZ
 from stream.infer.filterbank.whitened import response, whiten
-from stream.records import Segment
+from stream.records import Segment, Triggers
 from stream.settings import ConditionSettings
 from stream.significance.trigger_slides import SlideConfig, slide_triggers
 from stream.timebase import HOPS_PER_S, NS_PER_S

@@ -21,8 +21,8 @@ from pipelines.evaluate.ranking import filtered, joined
 from pipelines.evaluate.scene import O3A_GLITCH_RATE_HZ, Scene, SceneConfig
 from stream.detect.glitch_term import N_FEATURES, SHIPPED, X_RANGE, features
 from stream.infer.filterbank.bank import SHIPPED as BANK
-from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import waveforms
+from stream.records import Triggers
 from stream.timebase import NS_PER_S
 from stream.types import BoolArray, Float32Array, FloatArray
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.extrinsic import ExtrinsicTerm, Seen
-from stream.infer.filterbank.triggers import Triggers
+from stream.records import Triggers
 from stream.types import BoolArray, Float32Array, Int32Array, IntArray
 
 SINGLE_FLOOR = 5.5

@@ -24,7 +24,7 @@ import numpy as np
 
 from stream.detect.coincide import Coincidences, coincide, expand
 from stream.detect.extrinsic import ExtrinsicTerm
-from stream.infer.filterbank.triggers import Triggers
+from stream.records import Triggers
 from stream.timebase import HOP_NS
 from stream.types import AnyFloatArray, BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 

@@ -3,7 +3,7 @@
 The way of the data (``../ARCHITECTURE.md``)::
 
     bytes ─codec→ StrainBlock, WitnessBlock ─align→ Segment ─denoise→ Segment ─condition→ WhitenedSegment
-          ─infer→ Embeddings ─detect→ Peak ─significance→ Candidate
+          ─infer→ Embeddings or Triggers ─detect→ Peak ─significance→ Candidate
     Candidate, Decision ─superevent→ Revision ─publish→ alert
 
 Arrays in a record are never written to after it was made.
@@ -15,6 +15,7 @@ from stream.records.arrived import Block, DataQuality, ExternalEvent, StrainBloc
 from stream.records.events import AlertType, Background, Candidate, Decision, Finding, Peak, Revision
 from stream.records.search import AlignedSpan, Embeddings, FilterInForce, Masked, Segment, Stretch, WhitenedSegment
 from stream.records.status import DetectorStatus, Heartbeat
+from stream.records.triggers import Triggers
 
 __all__ = [
     "AlertType",
@@ -36,6 +37,7 @@ __all__ = [
     "Segment",
     "StrainBlock",
     "Stretch",
+    "Triggers",
     "WhitenedSegment",
     "WitnessBlock",
     "WitnessGroup",

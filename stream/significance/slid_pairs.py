@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.coincide import expand
-from stream.infer.filterbank.triggers import Triggers
+from stream.records import Triggers
 from stream.types import BoolArray, IntArray
 
 _PAIRS_AT_ONCE = 1_000_000

@@ -24,7 +24,7 @@ import numpy as np
 from stream.detect.coincide import coincide, expand
 from stream.detect.extrinsic import Seen
 from stream.detect.ranking import WINDOW_NS, Ranking
-from stream.infer.filterbank.triggers import Triggers
+from stream.records import Triggers
 from stream.significance.slid_pairs import SlidPairs, SlidRange, slid_pairs
 from stream.superevent import SAME_EVENT_NS
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S

@@ -8,9 +8,9 @@ from filterbank_scene import PARAMETERS, START_NS, Conditioned, add_signal, cond
 
 from stream.infer.filterbank.peaks import find_peaks
 from stream.infer.filterbank.reference import autocorrelations, filter_strain, triggers_of
-from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import waveforms
 from stream.infer.filterbank.whitened import WhitenedTemplates, response, whiten
+from stream.records import Triggers
 
 WAVES = waveforms(PARAMETERS)
 STRAIN = noise(56)

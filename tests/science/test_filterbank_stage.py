@@ -29,10 +29,9 @@ from stream.infer.filterbank.build import build
 from stream.infer.filterbank.follow import Follower, FollowerState, LossModel
 from stream.infer.filterbank.reference import autocorrelations, filter_strain, triggers_of
 from stream.infer.filterbank.stage import GRAPH, LATENCY_NS, FilterBank, FilterBankStage
-from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import waveforms
 from stream.infer.filterbank.whitened import response, whiten
-from stream.records import WhitenedSegment
+from stream.records import Triggers, WhitenedSegment
 from stream.simulate.psds import Psd, psd
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream.detect.coincide import coincide
 from stream.detect.extrinsic import load_extrinsic
 from stream.detect.ranking import Events, Ranking, RankingStage, heard_at
-from stream.infer.filterbank.triggers import Triggers
+from stream.records import Triggers
 from stream.timebase import HOP_NS, NS_PER_S
 from stream.types import BoolArray, FloatArray
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.evaluate.ranking import RULES, RankedSearch, spoiled
 from pipelines.evaluate.scene import END_S, SETTLED_S, Scene, SceneConfig
-from stream.infer.filterbank.triggers import Triggers
+from stream.records import Triggers
 
 SECONDS = 126
 HEARD_S = SECONDS - SETTLED_S - END_S

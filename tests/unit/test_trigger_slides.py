@@ -11,7 +11,7 @@ import pytest
 from stream.detect.coincide import coincide
 from stream.detect.extrinsic import load_extrinsic
 from stream.detect.ranking import Ranking
-from stream.infer.filterbank.triggers import Triggers
+from stream.records import Triggers
 from stream.significance.trigger_slides import SlideConfig, SlidEvents, live_ns, slide_triggers
 from stream.superevent import SAME_EVENT_NS
 from stream.timebase import HOP_NS, NS_PER_S

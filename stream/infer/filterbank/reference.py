@@ -6,9 +6,9 @@ import numpy as np
 
 from stream.condition.whitening import fast_length
 from stream.infer.filterbank.peaks import PAST_LAGS, SNR_RATE_HZ, autocorrelation_chisq, find_peaks
-from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import N_FFT, RATE_HZ
 from stream.infer.filterbank.whitened import WhitenedTemplates, noise_power
+from stream.records import Triggers
 from stream.timebase import HOPS_PER_S, samples_to_ns
 from stream.types import AnyFloatArray, BoolArray, Complex64Array
 

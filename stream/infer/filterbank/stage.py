@@ -27,10 +27,9 @@ from stream.infer.filterbank.peaks import (
     slice_chisq,
 )
 from stream.infer.filterbank.slices import CONTEXT, END, PHASES
-from stream.infer.filterbank.triggers import Triggers
 from stream.infer.filterbank.waveforms import RATE_HZ, waveforms
 from stream.infer.session import Session
-from stream.records import FilterInForce, WhitenedSegment
+from stream.records import FilterInForce, Triggers, WhitenedSegment
 from stream.settings import InferSettings
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, samples_to_ns
 from stream.types import BoolArray, Complex64Array, Float32Array
