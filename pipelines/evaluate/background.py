@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
@@ -25,7 +24,7 @@ from pipelines.evaluate.stretches import NoiseConfig, encoded, kept_path
 from pipelines.progress import Progress
 from stream.detect import Head
 from stream.errors import ModelError
-from stream.infer import ModelCard
+from stream.infer import ModelCard, record_hash
 from stream.infer.model import BACKGROUND
 from stream.settings import InferSettings
 from stream.significance import set_name
@@ -134,7 +133,7 @@ class Measurement:
             path = kept_path(self._card, noise, k, self._work, f"-{what}-{of}.npz")
             if not path.exists():
                 frames, valid = encoded(self._card, noise, k, self._work)
-                stretch = Stretch(self._head, frames, valid, self._card.frame_rate_hz)
+                stretch = Stretch(self._head, frames, valid, self._card.encoder.frame_rate_hz)
                 _keep(path, {members: count(stretch, members) for members in self._sets})
             for members, slid in _kept(path, self._sets).items():
                 found[members].append(slid)
@@ -207,14 +206,6 @@ def _kept(path: Path, sets: list[tuple[int, ...]]) -> dict[tuple[int, ...], Slid
 def measure(card: ModelCard, config: MeasureConfig, work: Path, progress: Progress | None = None) -> dict[str, Any]:
     """Measure a model's background, write it into the model's folder and its hash into the card."""
     content = Measurement(card, config, work).content(progress)
-    text = (json.dumps(content) + "\n").encode()
-    (card.folder / BACKGROUND).write_bytes(text)
-    _into_card(card.folder / "card.toml", hashlib.sha256(text).hexdigest())
+    (card.folder / BACKGROUND).write_text(json.dumps(content) + "\n")
+    record_hash(card.folder, BACKGROUND)
     return content
-
-
-def _into_card(path: Path, digest: str) -> None:
-    """Set the background's line in the card's table of hashes; everything else stays as it is written."""
-    line = f'"{BACKGROUND}" = "{digest}"'
-    text = re.sub(rf'^"{re.escape(BACKGROUND)}" = .*\n', "", path.read_text(), flags=re.MULTILINE)
-    path.write_text(re.sub(r"^\[sha256\]\n", f"[sha256]\n{line}\n", text, count=1, flags=re.MULTILINE))

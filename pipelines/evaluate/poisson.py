@@ -141,7 +141,7 @@ def count_events(
         search(one_by_one(blocks_of(strains, START_NS + k * _APART_NS)), stages, sink)
         if progress is not None:
             progress(sum(lengths[: k + 1]) / 3600, sum(lengths) / 3600)
-    heard_s = sink.heard_frames / stages.card.frame_rate_hz
+    heard_s = sink.heard_frames / stages.card.encoder.frame_rate_hz
     expected = tuple(f * heard_s for f in grid)
     return PoissonResult(
         far_hz=grid,

@@ -22,6 +22,7 @@ import scipy.fft
 from pipelines.progress import Progress, progress
 from stream.infer.filterbank.bank import SHIPPED, Bank, write_bank
 from stream.infer.filterbank.waveforms import chirp_mass_msun, frequencies_hz, waveforms
+from stream.infer.model import record_hash
 from stream.simulate.psds import psd
 from stream.types import Complex64Array, Float32Array, FloatArray, IntArray
 from stream.units import STRAIN_SCALE
@@ -212,18 +213,17 @@ def card(config: BankConfig, values: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Make the bank and its card."""
+    """Make the bank, and print what the model's card says of it."""
     parser = argparse.ArgumentParser(description="Choose the template bank from a seed.")
-    parser.add_argument("--out", type=Path, default=SHIPPED, help="where to write; the card stands beside it")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where to write")
     parser.add_argument("--templates", type=int, default=BankConfig().templates)
     parser.add_argument("--seed", type=int, default=BankConfig().seed)
     options = parser.parse_args()
     config = BankConfig(seed=options.seed, templates=options.templates)
     bank, values = make_bank(config)
     write_bank(bank, options.out)
-    text = card(config, values)
-    options.out.with_suffix(".toml").write_text(text)
-    print(text, end="")
+    record_hash(options.out.parent, options.out.name)
+    print(card(config, values), end="")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ def card(network: Detector, out: Path, parity: float, provenance: dict[str, dict
         {
             "name": out.name,
             "version": "1",
+            "kind": "embedding",
             "task": "compact binary coalescence, black holes of 5 to 100 solar masses",
             "input_rate_hz": INPUT_RATE_HZ,
             "frame_rate_hz": FRAME_RATE_HZ,

@@ -23,6 +23,7 @@ from stream.detect.extrinsic import (
     ExtrinsicTerm,
 )
 from stream.detect.pair_table import SLACK_NS, TABLE_SNR, PairTable
+from stream.infer.model import record_hash
 from stream.simulate.detector import DEFAULT_SPECTRA
 from stream.simulate.psds import psd
 from stream.types import ComplexArray, FloatArray
@@ -207,6 +208,7 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=4.0, help="SNR above which a detector triggers")
     arguments = parser.parse_args()
     make(arguments.seed, arguments.sources, arguments.floor).save(arguments.out)
+    record_hash(arguments.out.parent, arguments.out.name)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from stream.infer.filterbank.slices import CONTEXT, DECIMATORS, PHASES, SLICES, Slice, first_sample
-from stream.infer.filterbank.stage import GRAPH
+from stream.infer.model import CARILLON, GRAPH, record_hash
 
 OPSET = 17
 _TO_THE_END = np.iinfo(np.int64).max
@@ -100,9 +100,10 @@ def _tensor(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
 def main() -> None:
     """Write the graph."""
     parser = argparse.ArgumentParser(description="Write the matched-filter network's ONNX graph.")
-    parser.add_argument("--out", type=Path, default=GRAPH)
+    parser.add_argument("--out", type=Path, default=CARILLON / GRAPH)
     out = parser.parse_args().out
     out.write_bytes(make_graph().SerializeToString(deterministic=True))
+    record_hash(out.parent, out.name)
     print(f"{out}: {out.stat().st_size} bytes")
 
 

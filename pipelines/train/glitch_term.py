@@ -22,6 +22,7 @@ from pipelines.evaluate.scene import O3A_GLITCH_RATE_HZ, Scene, SceneConfig
 from stream.detect.glitch_term import N_FEATURES, SHIPPED, X_RANGE, features
 from stream.infer.filterbank.bank import SHIPPED as BANK
 from stream.infer.filterbank.waveforms import waveforms
+from stream.infer.model import record_hash
 from stream.records import Triggers
 from stream.timebase import NS_PER_S
 from stream.types import BoolArray, Float32Array, FloatArray
@@ -111,6 +112,7 @@ def main() -> None:
              coefficients=[round(float(c), 3) for c in coefficients])  # fmt: skip
     content = {"coefficients": coefficients.tolist(), "seed": options.seed, "seconds": options.seconds}
     options.out.write_text(json.dumps(content) + "\n")
+    record_hash(options.out.parent, options.out.name)
 
 
 if __name__ == "__main__":

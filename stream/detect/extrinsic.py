@@ -28,6 +28,7 @@ import numpy as np
 
 from stream.detect.pair_table import TABLE_SNR, PairTable
 from stream.errors import ModelError
+from stream.infer.model import CARILLON, EXTRINSIC
 from stream.types import BoolArray, ComplexArray, FloatArray, IntArray
 
 BANDWIDTH_HZ = 63.0
@@ -36,7 +37,7 @@ BANDWIDTH_HZ = 63.0
 MEAN_FREQUENCY_HZ = 95.0
 """Mean whitened frequency: a peak taken late by d has its phase advanced by 2 pi d times this."""
 
-SHIPPED = Path(__file__).parent / "extrinsic.npz"
+SHIPPED = CARILLON / EXTRINSIC
 _PEAK_RATE = float(np.sqrt(2.0 * np.pi)) * BANDWIDTH_HZ
 _STEP = 0.1  # of the tables as kept: what rounding adds is far below what noise does
 

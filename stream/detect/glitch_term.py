@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from stream.errors import ModelError
+from stream.infer.model import CARILLON, GLITCH_TERM
 from stream.types import AnyFloatArray, Float32Array, FloatArray, Int32Array
 
-SHIPPED = Path(__file__).parent / "glitch_term.json"
+SHIPPED = CARILLON / GLITCH_TERM
 N_FEATURES = 5
 _REFERENCE_SNR = 6.0
 X_RANGE = (-1.5, 4.0)

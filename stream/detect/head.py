@@ -56,7 +56,7 @@ class Head:
     """
 
     def __init__(self, card: ModelCard, settings: InferSettings) -> None:
-        self.context = card.head_context_frames
+        self.context = card.encoder.head_context_frames
         self._session = Session(card.folder / "head.onnx", settings)
 
     def coincidence(self, a: Float32Array, b: Float32Array) -> FloatArray:

@@ -4,6 +4,6 @@ Stands between ``condition`` and ``detect``. Models are package data under ``str
 """
 
 from stream.infer.encoder import EncoderStage
-from stream.infer.model import ModelCard, model_names, open_model
+from stream.infer.model import ModelCard, model_names, open_model, record_hash
 
-__all__ = ["EncoderStage", "ModelCard", "model_names", "open_model"]
+__all__ = ["EncoderStage", "ModelCard", "model_names", "open_model", "record_hash"]

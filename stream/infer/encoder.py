@@ -44,10 +44,10 @@ class EncoderStage:
     """
 
     def __init__(self, card: ModelCard, settings: InferSettings) -> None:
-        self._card = card
+        self._label, self._card = card.label, card.encoder
         self._session = Session(card.folder / "encoder.onnx", settings)
         self._past: dict[str, _Past] = {}
-        self._frames_per_hop = card.frame_rate_hz // HOPS_PER_S
+        self._frames_per_hop = self._card.frame_rate_hz // HOPS_PER_S
 
     def warm_up(self, detectors: int, n_hops: int = 1) -> None:
         """Run once on zeros, so that the first real call is not the slow one."""
@@ -81,7 +81,7 @@ class EncoderStage:
         """Return context and segment joined, and for each hop whether it was heard."""
         if segment.sample_rate_hz != self._card.input_rate_hz:
             raise ModelError(
-                f"model {self._card.label} hears {self._card.input_rate_hz} Hz, not {segment.sample_rate_hz} Hz: "
+                f"model {self._label} hears {self._card.input_rate_hz} Hz, not {segment.sample_rate_hz} Hz: "
                 "set condition.sample_rate_hz"
             )
         past = self._past.get(segment.detector)

@@ -84,13 +84,15 @@ class Shipped:
 
 
 def load_shipped(card: ModelCard) -> dict[str, Shipped]:
-    """Read a model's background: by name of each set of detectors that was measured.
+    """Read a model's background: by name of each set of detectors that was measured; none if none ships.
 
     Raises
     ------
     ModelError
-        If there is none in its card, it is not the one that the card speaks of, or of another network, or damaged.
+        If it is not the one that the card speaks of, or of another network, or damaged.
     """
+    if not card.is_measured:
+        return {}
     again = f"measure it anew: tocsin evaluate background --measure {card.folder}/"
     try:
         content = json.loads(card.read(BACKGROUND))

@@ -53,12 +53,13 @@ class SignalReach:
     @classmethod
     def of(cls, card: ModelCard, detect: DetectSettings) -> SignalReach:
         """Return the reach for a network: it forgets after its context; a peak waits for its confirmation."""
-        frame_ns = NS_PER_S // card.frame_rate_hz
-        confirm_frames = max(1, round(detect.confirm_s * card.frame_rate_hz))
+        encoder = card.encoder
+        frame_ns = NS_PER_S // encoder.frame_rate_hz
+        confirm_frames = max(1, round(detect.confirm_s * encoder.frame_rate_hz))
         return cls(
             before_ns=_HEARD_BEFORE_NS,
-            after_ns=card.context_samples * NS_PER_S // card.input_rate_hz,
-            known_ns=(card.delay_frames + confirm_frames + 1) * frame_ns,
+            after_ns=encoder.context_samples * NS_PER_S // encoder.input_rate_hz,
+            known_ns=(encoder.delay_frames + confirm_frames + 1) * frame_ns,
         )
 
 
@@ -133,7 +134,7 @@ class LiveSlides:
         return cls(
             head,
             settings.significance.slides,
-            card.frame_rate_hz,
+            card.encoder.frame_rate_hz,
             reach=SignalReach.of(card, settings.detect),
             window_s=settings.significance.live_window_s,
             apart_ns=SAME_EVENT_NS,

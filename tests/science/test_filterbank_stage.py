@@ -28,9 +28,10 @@ from stream.infer.filterbank.bank import read_bank
 from stream.infer.filterbank.build import build
 from stream.infer.filterbank.follow import Follower, FollowerState, LossModel
 from stream.infer.filterbank.reference import autocorrelations, filter_strain, triggers_of
-from stream.infer.filterbank.stage import GRAPH, LATENCY_NS, FilterBank, FilterBankStage
+from stream.infer.filterbank.stage import LATENCY_NS, FilterBank, FilterBankStage
 from stream.infer.filterbank.waveforms import waveforms
 from stream.infer.filterbank.whitened import response, whiten
+from stream.infer.model import CARILLON, GRAPH
 from stream.records import Triggers, WhitenedSegment
 from stream.simulate.psds import Psd, psd
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
@@ -237,4 +238,4 @@ def test_the_graph_that_ships_is_the_one_that_the_code_makes(tmp_path: Path) -> 
     pytest.importorskip("onnx", reason="writing graphs needs the extra 'train'")
     from pipelines.train.filterbank_graph import make_graph  # noqa: PLC0415
 
-    assert GRAPH.read_bytes() == make_graph().SerializeToString(deterministic=True)
+    assert (CARILLON / GRAPH).read_bytes() == make_graph().SerializeToString(deterministic=True)

@@ -12,6 +12,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from stream import __version__
+from stream.infer import model_names, open_model
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_THE_SEARCH = {"onnxruntime", "gwpy", "lal", "lalsimulation", "scipy", "matplotlib", "astropy"}
@@ -49,6 +50,8 @@ def test_the_wheel_lets_python_m_tocsin_run(tmp_path: Path) -> None:
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) >= {f"{package}/py.typed" for package in ("stream", "pipelines", "schemas")}
+        cards = [open_model(name) for name in model_names()]
+        assert set(archive.namelist()) >= {f"stream/infer/models/{c.name}/{file}" for c in cards for file in c.digests}
         archive.extract("tocsin/__main__.py", tmp_path / "installed")
     path = os.pathsep.join([str(tmp_path / "installed"), str(ROOT)])
     done = python("-m", "tocsin", "--version", PYTHONPATH=path)

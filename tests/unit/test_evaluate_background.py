@@ -29,7 +29,7 @@ SETS = [members for size in (2, 3) for members in combinations(range(3), size)]
 @pytest.fixture(scope="module")
 def stretch() -> Stretch:
     frames, valid = encode(CARD, [strain_of(NOISE, 0, name) for name in NOISE.detectors], NOISE.detectors)
-    return Stretch(Head(CARD, InferSettings(threads=1)), frames, valid, CARD.frame_rate_hz)
+    return Stretch(Head(CARD, InferSettings(threads=1)), frames, valid, CARD.encoder.frame_rate_hz)
 
 
 @pytest.mark.parametrize("members", SETS)

@@ -62,7 +62,7 @@ def test_a_detector_is_heard_half_a_second_after_its_gap_and_the_other_goes_on()
     valid = np.ones((2, N_HOPS), np.bool_)
     valid[0, 30:34] = False
     _, heard = run([1], valid)
-    context = CARD.head_context_frames
+    context = CARD.encoder.head_context_frames
     first = (34 + HEARING_HOPS - 1) * 8 + context
     assert not heard[0, 30 * 8 : first].any()
     assert heard[0, first:].all()
@@ -70,7 +70,7 @@ def test_a_detector_is_heard_half_a_second_after_its_gap_and_the_other_goes_on()
 
 
 def test_exchanging_the_detectors_changes_nothing() -> None:
-    a, b = NOISE[0, :240].reshape(1, -1, CARD.embedding), NOISE[1, :240].reshape(1, -1, CARD.embedding)
+    a, b = NOISE[0, :240].reshape(1, -1, CARD.encoder.embedding), NOISE[1, :240].reshape(1, -1, CARD.encoder.embedding)
     np.testing.assert_allclose(HEAD.coincidence(a, b), HEAD.coincidence(b, a), atol=1e-5)
 
 

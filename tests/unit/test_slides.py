@@ -50,7 +50,7 @@ def noise(seconds: int, seed: int = 1) -> Float32Array:
 
 def merge(frames: Float32Array, at_ns: int) -> None:
     """Raise both detectors as a merger does: some frames before the peak, and for a second after it."""
-    peak = (at_ns - START_NS) * RATE // NS_PER_S + CARD.delay_frames
+    peak = (at_ns - START_NS) * RATE // NS_PER_S + CARD.encoder.delay_frames
     for offset, value in ((-60, 2.0), (-3, 4.0), (0, LOUD / 2), (5, 3.0), (80, 1.0)):
         if 0 <= peak + offset < frames.shape[1]:
             frames[:, peak + offset, -1] = value
@@ -68,7 +68,7 @@ def spans(frames: Float32Array) -> Iterable[tuple[Embeddings, ...]]:
 
 def run(frames: Float32Array, slides: LiveSlides, threshold: float = 6.0) -> list[int]:
     """Search as the loop does: candidates are excluded before their span is added."""
-    head, peaks = HeadStage(SumHead()), PeakFinder(DETECT, RATE, CARD.delay_frames)
+    head, peaks = HeadStage(SumHead()), PeakFinder(DETECT, RATE, CARD.encoder.delay_frames)
     found = []
     for span in spans(frames):
         for peak in peaks.step(head.step(span)):

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from stream.errors import ModelError
+from stream.infer.model import BANK, CARILLON
 from stream.types import FloatArray
 
-SHIPPED = Path(__file__).parent / "bank.npz"
+SHIPPED = CARILLON / BANK
 
 
 @dataclass(frozen=True, slots=True)

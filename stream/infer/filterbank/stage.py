@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from stream.errors import ModelError
-from stream.infer.filterbank.bank import Bank
+from stream.infer.filterbank.bank import Bank, read_bank
 from stream.infer.filterbank.build import Weights
 from stream.infer.filterbank.follow import Follower, FollowerState, LossModel
 from stream.infer.filterbank.peaks import (
@@ -28,13 +29,13 @@ from stream.infer.filterbank.peaks import (
 )
 from stream.infer.filterbank.slices import CONTEXT, END, PHASES
 from stream.infer.filterbank.waveforms import RATE_HZ, waveforms
+from stream.infer.model import BANK, CARILLON, GRAPH, ModelCard
 from stream.infer.session import Session
 from stream.records import FilterInForce, Triggers, WhitenedSegment
 from stream.settings import InferSettings
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, samples_to_ns
 from stream.types import BoolArray, Complex64Array, Float32Array
 
-GRAPH = Path(__file__).parent / "filterbank.onnx"
 LATENCY_NS = samples_to_ns(END, RATE_HZ)
 """From a merger to the end of the data that its trigger needs."""
 
@@ -55,14 +56,21 @@ class FilterBank:
     bank : Bank
     settings : InferSettings
         Where the graph runs.
+    graph : Path
+        One serves every bank.
     """
 
-    def __init__(self, bank: Bank, settings: InferSettings) -> None:
+    def __init__(self, bank: Bank, settings: InferSettings, graph: Path = CARILLON / GRAPH) -> None:
         self.bank = bank
         self.waveforms: Complex64Array = waveforms(bank.parameters)
-        self.session = Session(GRAPH, settings)
+        self.session = Session(graph, settings)
         self.losses = LossModel(self.waveforms)
         self.executor = ThreadPoolExecutor(1, "filterbank")
+
+    @classmethod
+    def of(cls, card: ModelCard, settings: InferSettings) -> Self:
+        """Make that of a model."""
+        return cls(read_bank(card.folder / BANK), settings, card.folder / GRAPH)
 
     def close(self) -> None:
         """End the thread; weights being made are waited for."""
