@@ -69,7 +69,7 @@ def sensitivity(
         glitch_rate_hz=O3A_GLITCH_RATE_HZ if glitches else 0.0,
         population=Population((masses[0], masses[1]), precessing),
     )
-    searchers: list[Searcher] = [ModelSearch.of(name) for name in model or ["first"]]
+    searchers: list[Searcher] = [ModelSearch.of(name) for name in model or ([] if peer else ["first"])]
     searchers += [PycbcSearch.of(bank) for _ in peer or ()]
     with progress("stretches searched", "") as shown:
         measured = evaluate(plan(scene, injections, years), searchers, out, shown, workers)
