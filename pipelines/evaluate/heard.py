@@ -21,7 +21,7 @@ from stream.infer.filterbank.stage import FilterBank, FilterBankStage
 from stream.records import Segment, Triggers
 from stream.settings import ConditionSettings
 from stream.timebase import HOPS_PER_S, NS_PER_S
-from stream.types import BoolArray, FloatArray
+from stream.types import BoolArray, Float32Array
 
 START_S = 1_400_000_000
 """GPS second at which every stretch begins."""
@@ -41,7 +41,7 @@ class Heard:
     """
 
     triggers: Triggers
-    taps: FloatArray
+    taps: Float32Array
 
 
 def filter_stretch(shared: FilterBank, config: NoiseConfig, stretch: int, detector: str) -> Heard:

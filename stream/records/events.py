@@ -13,7 +13,8 @@ class Peak:
     """A local maximum of the ranking statistic, which nothing within the confirmation time on either side surpasses.
 
     ``gps_ns`` is the estimated merger time at the geocentre's accuracy of one frame; ``confirmed_ns`` the end
-    of the data that confirmed it; ``per_detector`` the single-detector statistics at the peak.
+    of the data that confirmed it; ``per_detector`` the single-detector statistics at the peak; ``heard`` who could
+    have taken part, empty for the same as ``detectors``.
     """
 
     gps_ns: int
@@ -21,6 +22,7 @@ class Peak:
     detectors: tuple[str, ...]
     per_detector: tuple[tuple[str, float], ...]
     confirmed_ns: int
+    heard: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

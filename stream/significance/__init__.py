@@ -5,6 +5,7 @@ with the model; the slides of this run join it as they accumulate; the larger ra
 """
 
 from stream.significance.background import BackgroundCounts
+from stream.significance.classes import BackgroundClass, class_of
 from stream.significance.far import Significance
 from stream.significance.rate import Rate
 from stream.significance.rolling import RollingCounts
@@ -12,6 +13,7 @@ from stream.significance.shipped import Curve, Shipped, load_shipped, set_name
 from stream.significance.slides import LiveSlides, SignalReach
 
 __all__ = [
+    "BackgroundClass",
     "BackgroundCounts",
     "Curve",
     "LiveSlides",
@@ -20,6 +22,7 @@ __all__ = [
     "Shipped",
     "SignalReach",
     "Significance",
+    "class_of",
     "load_shipped",
     "set_name",
 ]
