@@ -31,6 +31,7 @@ _CIRCLE_S = 2
 _LOW_HZ, _HIGH_HZ = 18.0, 512.0
 _N_FFT = 2048  # of the match: 0.98 ms apart, refined by a parabola
 _MAX_SPIN = 0.9
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +100,37 @@ def sigma_mpc(parameters: FloatArray) -> FloatArray:
     return sigma
 
 
-def matches(binaries: FloatArray, templates: FloatArray, report: Progress | None = None) -> Float32Array:
+def matches(
+    binaries: FloatArray, templates: FloatArray, report: Progress | None = None, work: Path | None = None
+) -> Float32Array:
     """Return the match of each binary with each template, shape (n_binaries, n_templates), 0 where masses are far off.
 
-    Over time and phase; what the chirp masses tell apart by far is not computed.
+    Over time and phase; what the chirp masses tell apart by far is not computed. What a run that was cut off left in
+    the work folder is not computed again.
     """
-    seen, known = (_unit(_spectra(p)) for p in (binaries, templates))
-    masses = chirp_mass_msun(templates)
+    known, masses = _unit(_spectra(templates)), chirp_mass_msun(templates)
     out = np.zeros((len(binaries), len(templates)), dtype=np.float32)
-    for k, own in enumerate(chirp_mass_msun(binaries)):
+    for start in range(0, len(binaries), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        kept = None if work is None else work / f"matches-{start}.npy"
+        if kept is not None and kept.exists():
+            out[rows] = np.load(kept)
+        else:
+            out[rows] = _matches(binaries[rows], known, masses)
+        if kept is not None and not kept.exists():
+            np.save(kept.with_suffix(".part.npy"), out[rows])
+            kept.with_suffix(".part.npy").replace(kept)
+        if report is not None:
+            report(min(start + _AT_ONCE, len(binaries)), len(binaries))
+    return out
+
+
+def _matches(binaries: FloatArray, known: Complex64Array, masses: FloatArray) -> Float32Array:
+    out = np.zeros((len(binaries), len(known)), dtype=np.float32)
+    for row, seen, own in zip(out, _unit(_spectra(binaries)), chirp_mass_msun(binaries), strict=True):
         # Light binaries make many cycles: their matches fall off quickly.
         near = np.flatnonzero(np.abs(np.log(masses / own)) < min(0.06 + 0.007 * own, 0.4))
-        power = np.abs(scipy.fft.ifft(known[near].conj() * seen[k], _N_FFT, axis=1)) * _N_FFT
-        out[k, near] = _top(power)
-        if report is not None and k % 100 == 0:
-            report(k, len(binaries))
+        row[near] = _top(np.abs(scipy.fft.ifft(known[near].conj() * seen, _N_FFT, axis=1)) * _N_FFT)
     return out
 
 
@@ -178,12 +195,19 @@ def figures(match: Float32Array, draws: Draws) -> dict[str, float]:
     return {name: round(value, 4) for name, value in values.items()}
 
 
-def make_bank(config: BankConfig) -> tuple[Bank, dict[str, float]]:
-    """Choose a bank and return it with its figures; everything follows from the seed."""
+def make_bank(config: BankConfig, work: Path | None = None) -> tuple[Bank, dict[str, float]]:
+    """Choose a bank and return it with its figures; everything follows from the seed.
+
+    Parameters
+    ----------
+    config : BankConfig
+    work : Path, optional
+        Folder of the matches that are computed already, with this config.
+    """
     rng = np.random.default_rng(config.seed)
     draws, offered = draw(rng, config.draws, config), candidates(rng, config)
     with progress("matches", "binaries") as report:
-        match = matches(draws.parameters, offered, report)
+        match = matches(draws.parameters, offered, report, work)
     taken = offered[choose(match, draws.weight, config.templates)]
     templates = taken[chirp_mass_msun(taken).argsort()]
     judges = draw(rng, 2 * config.draws, config)

@@ -6,7 +6,6 @@ Two graphs, both with dynamic batch and length: ``encoder.onnx`` (strain -> embe
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from pipelines.train.loss import TARGET_DELAY_FRAMES
 from pipelines.train.network import FRAME_RATE_HZ, INPUT_RATE_HZ, Detector
 from stream.errors import ModelError
+from stream.infer.model import digest
 
 OPSET = 17
 _PARITY = 1e-3
@@ -84,12 +84,8 @@ def card(network: Detector, out: Path, parity: float, provenance: dict[str, dict
             "head_context_frames": network.config.head_frames - 1,
             "delay_frames": TARGET_DELAY_FRAMES,
             "torch_parity": float(f"{parity:.3g}"),
-            "sha256": {name: _digest(out / name) for name in ("encoder.onnx", "head.onnx")},
+            "sha256": {name: digest(out / name) for name in ("encoder.onnx", "head.onnx")},
             "network": network.config.as_dict(),
             **provenance,
         }
     )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

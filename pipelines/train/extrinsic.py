@@ -7,6 +7,7 @@ orientation, dominant mode without precession; antenna patterns and sites are la
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from pathlib import Path
@@ -199,14 +200,14 @@ def _of(sources: Sources, columns: list[int]) -> Sources:
     return Sources(sources.response[:, columns], sources.delay_s[:, columns])
 
 
-def main() -> None:
-    """Run from the command line."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run from the command line, or with its words."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--seed", type=int, default=849118)
     parser.add_argument("--sources", type=int, default=2_000_000)
     parser.add_argument("--floor", type=float, default=4.0, help="SNR above which a detector triggers")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     make(arguments.seed, arguments.sources, arguments.floor).save(arguments.out)
     record_hash(arguments.out.parent, arguments.out.name)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -89,14 +90,14 @@ def examples(scene: Scene, triggers: Triggers) -> tuple[FloatArray, Float32Array
     return modulus[rows], triggers.chisq[rows], np.arange(len(rows)) < len(signals)
 
 
-def main() -> None:
-    """Run from the command line."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run from the command line, or with its words."""
     parser = argparse.ArgumentParser(description="Fit the learned glitch term.")
     parser.add_argument("--bank", type=Path, default=BANK)
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--seconds", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=99)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     config = SceneConfig(
         seed=options.seed, stretch_s=options.seconds, spacing_s=4.0, population=Population(),
         glitch_rate_hz=MORE_GLITCHES * O3A_GLITCH_RATE_HZ,

@@ -100,8 +100,8 @@ class ModelCard:
     @property
     def identity(self) -> str:
         """Name, version and hash of the network: what was learned of another one is not taken up."""
-        digest = hashlib.sha256("".join(self.network.values()).encode()).hexdigest()
-        return f"{self.label}-{digest[:16]}"
+        of_all = hashlib.sha256("".join(self.network.values()).encode()).hexdigest()
+        return f"{self.label}-{of_all[:16]}"
 
     @property
     def encoder(self) -> EncoderCard:
@@ -161,7 +161,7 @@ def open_model(name: str, *, to_be_measured: bool = False) -> ModelCard:
     try:
         card = tomllib.loads(path.read_text())
         kind = _kind(card)
-        digests = {str(file): str(digest) for file, digest in card["sha256"].items()}
+        digests = {str(file): str(value) for file, value in card["sha256"].items()}
         for file in {*_NETWORK[kind], *digests} - ({BACKGROUND} if to_be_measured else set()):
             _verified(folder, file, digests[file])
         encoder = EncoderCard(**{f: card[f] for f in EncoderCard.__slots__}) if kind == "embedding" else None
@@ -179,6 +179,11 @@ def _kind(card: Mapping[str, Any]) -> Kind:
     raise ValueError(f"kind {kind!r}; known are {', '.join(_NETWORK)}")
 
 
+def digest(path: Path) -> str:
+    """Return a file's SHA-256, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def record_hash(folder: Path, file: str) -> None:
     """Set a file's SHA-256 in the card of its folder; everything else stays as it is written.
 
@@ -187,7 +192,7 @@ def record_hash(folder: Path, file: str) -> None:
     path = folder / CARD
     if not path.is_file():
         return
-    line = f'"{file}" = "{hashlib.sha256((folder / file).read_bytes()).hexdigest()}"'
+    line = f'"{file}" = "{digest(folder / file)}"'
     text, known = re.subn(rf'^"{re.escape(file)}" = .*$', line, path.read_text(), flags=re.MULTILINE)
     if not known:
         text = re.sub(r"^\[sha256\]\n", f"[sha256]\n{line}\n", text, count=1, flags=re.MULTILINE)
@@ -196,15 +201,15 @@ def record_hash(folder: Path, file: str) -> None:
     temporary.replace(path)
 
 
-def _verified(folder: Path, file: str, digest: str) -> bytes:
+def _verified(folder: Path, file: str, expected: str) -> bytes:
     path = folder / file
     if not path.is_file():
         raise ModelError(f"model file {path} is missing: reinstall, or {_again(folder, file)}")
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != digest:
+    if found != expected:
         raise ModelError(
-            f"model file {path} has SHA-256 {found[:12]}…, its card says {digest[:12]}…: do not use it; "
+            f"model file {path} has SHA-256 {found[:12]}…, its card says {expected[:12]}…: do not use it; "
             f"reinstall, or {_again(folder, file)}"
         )
     return content
