@@ -93,14 +93,8 @@ def run_stage(stage: FilterBankStage, heard: Conditioned, cuts: Sequence[int], s
 
 def joined(pieces: Sequence[Triggers]) -> Triggers:
     """Return consecutive triggers as one, in the order of template and time."""
-    parts = {
-        name: np.concatenate([getattr(p, name) for p in pieces]) for name in ("template", "time_ns", "snr", "chisq")
-    }
-    order = np.lexsort((parts["time_ns"], parts["template"]))
-    return Triggers(
-        pieces[0].detector, pieces[0].gps_ns, sum(p.duration_ns for p in pieces),
-        np.concatenate([p.valid for p in pieces]), *(parts[name][order] for name in parts),
-    )  # fmt: skip
+    whole = Triggers.joined(pieces)
+    return whole.take(np.lexsort((whole.time_ns, whole.template)))
 
 
 def loudest(triggers: Triggers, template: int | None = None) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.evaluate.population import Population
-from pipelines.evaluate.ranking import RankedSearch, joined
+from pipelines.evaluate.ranking import RankedSearch
 from pipelines.evaluate.scene import (
     END_S,
     O3A_GLITCH_RATE_HZ,
@@ -56,7 +56,7 @@ class NetworkSearch(RankedSearch):
             if SETTLED_S <= k < scene.config.stretch_s - END_S:
                 found.append(triggers)
         shared.close()
-        return joined(found)
+        return Triggers.joined(found)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +47,8 @@ from pipelines.progress import progress
 from stream.condition import Conditioner
 from stream.detect.coincide import Coincidences, coincide
 from stream.detect.extrinsic import ExtrinsicTerm, Seen, load_extrinsic
-from stream.detect.glitch_term import read_glitch_term
-from stream.detect.ranking import WINDOW_NS, Events, GlitchTerm, Ranking, heard_at
+from stream.detect.glitch_term import GlitchStage, read_glitch_term
+from stream.detect.ranking import WINDOW_NS, Events, Ranking, heard_at, relative_at
 from stream.infer.filterbank.bank import SHIPPED as BANK
 from stream.infer.filterbank.peaks import SNR_RATE_HZ
 from stream.infer.filterbank.reference import autocorrelations, triggers_of
@@ -78,7 +78,7 @@ class FlatTerm(ExtrinsicTerm):
         """Return 0 for pairs, and what no pair falls below for one detector."""
         return np.where(seen.members.sum(axis=1) > 1, 0.0, -1e9)
 
-    def most(self, q: FloatArray, count: int, relative: FloatArray) -> FloatArray:
+    def most(self, q: FloatArray, count: int, relative: float) -> FloatArray:
         """Return 0."""
         return np.zeros(len(q))
 
@@ -86,12 +86,10 @@ class FlatTerm(ExtrinsicTerm):
 class LoudestRanking(Ranking):
     """Events by their loudest coincidence alone."""
 
-    def events(
-        self, of: Coincidences, heard: BoolArray, relative: FloatArray | None = None, window_ns: int = WINDOW_NS
-    ) -> Events:
+    def events(self, of: Coincidences, heard: BoolArray, relative: FloatArray, window_ns: int = WINDOW_NS) -> Events:
         """Return the events, whose statistic is half the largest sum of squared SNRs."""
         found = super().events(of, heard, relative, window_ns)
-        value = self.summands(found.loudest, found.heard, relative)
+        value = self.summands(found.loudest, found.heard, np.ones(found.heard.shape))
         return Events(found.time_ns, value, found.loudest, found.heard)
 
 
@@ -126,10 +124,11 @@ class RankedSearch:
 
     def search(self, scene: Scene, background_s: float) -> Searched:
         """Rank the triggers of a stretch, and slide them without what lies round its injections."""
-        found = self._triggers(scene)
+        found = self._doubted(self._triggers(scene))
         by = self._ranking()
         coincidences = coincide(found, by.term)
-        events = by.events(coincidences, heard_at(found, coincidences.time_ns))
+        at_ns = coincidences.time_ns
+        events = by.events(coincidences, heard_at(found, at_ns), relative_at(found, at_ns))
         events = events.take(np.flatnonzero(events.loudest.seen.members.sum(axis=1) > 1))
         times_s = (events.time_ns - START_S * NS_PER_S) / NS_PER_S
         ranks = loudest_near(scene.injections, times_s, events.statistic, FOUND_S)
@@ -140,10 +139,14 @@ class RankedSearch:
             ln_weight = kept["ln_weight"]
         if self.rule == "A":
             return LoudestRanking(np.zeros(len(ln_weight)), FlatTerm())
-        glitch: dict[str, GlitchTerm] = {}
-        if self.rule == "D" and self.glitch_term is not None:
-            glitch = dict.fromkeys(load_extrinsic().detectors, read_glitch_term(self.glitch_term))
-        return Ranking(ln_weight, FlatTerm() if self.rule == "B" else load_extrinsic(), glitch)
+        return Ranking(ln_weight, FlatTerm() if self.rule == "B" else load_extrinsic())
+
+    def _doubted(self, found: list[Triggers]) -> list[Triggers]:
+        """Return triggers with the glitch term that the rule asks for."""
+        if self.rule != "D" or self.glitch_term is None:
+            return found
+        term = read_glitch_term(self.glitch_term)
+        return [GlitchStage(own.detector, term).step(own) for own in found]
 
     def _background(self, found: list[Triggers], by: Ranking, excluded: list[tuple[int, int]]) -> Counts:
         """Slide by every second, above what a few slides say comes several times a day."""
@@ -163,8 +166,10 @@ class RankedSearch:
         path = self.kept / f"{scene.index}.{name}.npz"
         if path.exists():
             with np.load(path) as kept:
+                n, hops = len(kept["template"]), len(kept["valid"])
                 return Triggers(name, int(kept["gps_ns"]), int(kept["duration_ns"]), kept["valid"], kept["template"],
-                                kept["time_ns"], kept["snr"], kept["chisq"])  # fmt: skip
+                                kept["time_ns"], kept["snr"], kept["chisq"], np.zeros(n, np.float32),
+                                np.ones(hops, np.float32))  # fmt: skip
         made = self._make(scene, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, gps_ns=made.gps_ns, duration_ns=made.duration_ns, valid=made.valid, template=made.template,
@@ -175,7 +180,7 @@ class RankedSearch:
         """Filter a stretch's strain."""
         with np.load(self.bank) as kept:
             spectra = waveforms(kept["parameters"])
-        return joined(list(filtered(scene, name, spectra, self.floor)))
+        return Triggers.joined(list(filtered(scene, name, spectra, self.floor)))
 
 
 def spoiled(injections: Sequence[Injection]) -> list[tuple[int, int]]:
@@ -226,22 +231,8 @@ def filtered(scene: Scene, name: str, spectra: Complex64Array, floor: float) -> 
         valid = np.zeros((DURATION_S - _BEFORE_S + 1) * HOPS_PER_S, dtype=np.bool_)
         valid[HOPS_PER_S : (stop - start + 1) * HOPS_PER_S] = True
         found = triggers_of(z, name, (START_S + start - 1) * NS_PER_S, valid, autocorrelation, floor)
-        yield Triggers(name, (START_S + start) * NS_PER_S, (stop - start) * NS_PER_S, valid[valid], found.template,
-                       found.time_ns, found.snr, found.chisq)  # fmt: skip
-
-
-def joined(parts: list[Triggers]) -> Triggers:
-    """Return triggers of stretches that follow one another as those of one."""
-    return Triggers(
-        parts[0].detector,
-        parts[0].gps_ns,
-        sum(p.duration_ns for p in parts),
-        np.concatenate([p.valid for p in parts]),
-        np.concatenate([p.template for p in parts]),
-        np.concatenate([p.time_ns for p in parts]),
-        np.concatenate([p.snr for p in parts]),
-        np.concatenate([p.chisq for p in parts]),
-    )
+        yield replace(found, gps_ns=(START_S + start) * NS_PER_S, duration_ns=(stop - start) * NS_PER_S,
+                      valid=valid[valid], relative=found.relative[valid])  # fmt: skip
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import structlog
 from scipy import optimize
 
 from pipelines.evaluate.population import Population
-from pipelines.evaluate.ranking import filtered, joined
+from pipelines.evaluate.ranking import filtered
 from pipelines.evaluate.scene import O3A_GLITCH_RATE_HZ, Scene, SceneConfig
 from stream.detect.glitch_term import N_FEATURES, SHIPPED, X_RANGE, features
 from stream.infer.filterbank.bank import SHIPPED as BANK
@@ -105,7 +105,7 @@ def main(words: Sequence[str] | None = None) -> None:
     scene = Scene(config, 0)
     with np.load(options.bank) as kept:
         spectra = waveforms(kept["parameters"])
-    parts = [examples(scene, joined(list(filtered(scene, d, spectra, 4.0)))) for d in config.detectors]
+    parts = [examples(scene, Triggers.joined(list(filtered(scene, d, spectra, 4.0)))) for d in config.detectors]
     modulus, chisq, is_signal = (np.concatenate(x) for x in zip(*parts, strict=True))
     coefficients = fit(modulus, chisq, is_signal)
     coefficients[0] -= np.log(MORE_GLITCHES)

@@ -32,12 +32,15 @@ class Coincidences:
         Which detectors take part, with SNR and time of each.
     chisq : array of float32, shape (n, n_detectors, 2)
         Zero where a detector takes no part.
+    glitch : array of float32, shape (n, n_detectors)
+        The triggers' glitch terms; zero where a detector takes no part.
     """
 
     template: Int32Array
     time_ns: IntArray
     seen: Seen
     chisq: Float32Array
+    glitch: Float32Array
 
     def __len__(self) -> int:
         """Return how many."""
@@ -45,7 +48,9 @@ class Coincidences:
 
     def take(self, rows: IntArray) -> Coincidences:
         """Return some of them."""
-        return Coincidences(self.template[rows], self.time_ns[rows], self.seen.take(rows), self.chisq[rows])
+        return Coincidences(
+            self.template[rows], self.time_ns[rows], self.seen.take(rows), self.chisq[rows], self.glitch[rows]
+        )
 
 
 def coincide(triggers: Sequence[Triggers], term: ExtrinsicTerm, single_floor: float = SINGLE_FLOOR) -> Coincidences:
@@ -127,25 +132,28 @@ def _joined(triggers: Sequence[Triggers], rows: IntArray) -> Coincidences:
     snr = np.zeros(rows.shape, dtype=np.complex128)
     time_ns = np.zeros(rows.shape, dtype=np.int64)
     chisq = np.zeros((*rows.shape, 2), dtype=np.float32)
+    glitch = np.zeros(rows.shape, dtype=np.float32)
     template = np.zeros(len(rows), dtype=np.int32)
     for d, own in enumerate(triggers):
         at = rows[members[:, d], d]
         snr[members[:, d], d] = own.snr[at]
         time_ns[members[:, d], d] = own.time_ns[at]
         chisq[members[:, d], d] = own.chisq[at]
+        glitch[members[:, d], d] = own.glitch[at]
         template[members[:, d]] = own.template[at]
     mean_ns = _mean_ns(time_ns, members)
     pattern = members @ (1 << np.arange(members.shape[1]))
     keys = (*time_ns.T, pattern, template, mean_ns)
     seen = Seen(tuple(t.detector for t in triggers), members, snr, time_ns)
-    return Coincidences(template, mean_ns, seen, chisq).take(np.lexsort(keys))
+    return Coincidences(template, mean_ns, seen, chisq, glitch).take(np.lexsort(keys))
 
 
 def _none(names: tuple[str, ...]) -> Coincidences:
     """Return no coincidences, which is what most spans of live data hold."""
     shape = (0, len(names))
     nobody = Seen(names, np.zeros(shape, np.bool_), np.zeros(shape, np.complex128), np.zeros(shape, np.int64))
-    return Coincidences(np.zeros(0, np.int32), np.zeros(0, np.int64), nobody, np.zeros((*shape, 2), np.float32))
+    chisq, glitch = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
+    return Coincidences(np.zeros(0, np.int32), np.zeros(0, np.int64), nobody, chisq, glitch)
 
 
 def _mean_ns(time_ns: IntArray, members: BoolArray) -> IntArray:

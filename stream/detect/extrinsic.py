@@ -111,13 +111,13 @@ class ExtrinsicTerm:
         self._silence = silence
         self._silence_snr = silence_snr
 
-    def most(self, q: FloatArray, count: int, relative: FloatArray) -> FloatArray:
+    def most(self, q: FloatArray, count: int, relative: float) -> FloatArray:
         """Return the most that T can be, shape (n,), of ``count`` detectors whose SNRs are equal, their squares' sum q.
 
-        All pair tables are taken at their maximum.
+        All pair tables are taken at their maximum, all detectors to be as sensitive as the best, ``relative``.
         """
         each = np.sqrt(q / count)
-        most = max(float(p.values.max()) for p in self.pairs.values()) + 3.0 * np.log(float(relative.max()))
+        most = max(float(p.values.max()) for p in self.pairs.values()) + 3.0 * np.log(relative)
         pair = most - 7.0 * np.log(each * np.sqrt(2.0) / TABLE_SNR)
         alone = -5.0 * np.log(each)
         out: FloatArray = (count - 1) * pair - (count - 2) * alone - count * log_peak_rate(each)
@@ -136,8 +136,8 @@ class ExtrinsicTerm:
             What each detector that takes part saw, n coincidences.
         heard : array of bool, shape (n, n_detectors)
             Which detectors could have triggered.
-        relative : array of float64, shape (n_detectors,)
-            Present sensitivity over the nominal one.
+        relative : array of float64, shape (n, n_detectors)
+            Sensitivity at the time over the nominal one.
 
         Returns
         -------
@@ -148,11 +148,11 @@ class ExtrinsicTerm:
         for pattern in np.unique(patterns):
             rows = np.flatnonzero(patterns == pattern)
             columns = [d for d in range(len(seen.detectors)) if pattern >> d & 1]
-            out[rows] = self._of_set(seen.take(rows), columns, relative)
+            out[rows] = self._of_set(seen.take(rows), columns, relative[rows])
             for d in range(len(seen.detectors)):
                 silent = rows[heard[rows, d] & ~seen.members[rows, d]]
                 if len(silent):
-                    out[silent] += self._silent(seen.take(silent), d, relative)
+                    out[silent] += self._silent(seen.take(silent), d, relative[silent])
         return out
 
     def _of_set(self, seen: Seen, columns: list[int], relative: FloatArray) -> FloatArray:
@@ -163,12 +163,12 @@ class ExtrinsicTerm:
         # The mean over which of them is the reference: each pair counts 2 / n, each detector alone (2 - n) / n.
         if n != 2:
             for d in columns:
-                out += self._alone(seen.detectors[d], modulus[:, d], float(relative[d])) * ((2 - n) / n)
+                out += self._alone(seen.detectors[d], modulus[:, d], relative[:, d]) * ((2 - n) / n)
         for a, b in combinations(columns, 2):
             out += self._two(seen, a, b, relative) * (2 / n)
         return out
 
-    def _alone(self, detector: str, modulus: FloatArray, relative: float) -> FloatArray:
+    def _alone(self, detector: str, modulus: FloatArray, relative: FloatArray) -> FloatArray:
         out: FloatArray = np.log(self._volume[detector] * relative**3) - 5.0 * np.log(modulus)
         return out
 
@@ -178,8 +178,8 @@ class ExtrinsicTerm:
         if swapped:
             a, b = b, a
         # The sources' density in SNR per sensitivity is homogeneous of degree -7 and knows no detector's noise.
-        first, second = (np.abs(seen.snr[:, d]) / relative[d] for d in (a, b))
-        scale: FloatArray = 7.0 * np.log(np.hypot(first, second) / TABLE_SNR) + 2.0 * np.log(relative[a] * relative[b])
+        first, second = (np.abs(seen.snr[:, d]) / relative[:, d] for d in (a, b))
+        scale = 7.0 * np.log(np.hypot(first, second) / TABLE_SNR) + 2.0 * np.log(relative[:, a] * relative[:, b])
         delay_s = (seen.time_ns[:, b] - seen.time_ns[:, a]) * 1e-9
         phase = np.angle(seen.snr[:, b] * seen.snr[:, a].conj())
         out: FloatArray = table.at(delay_s, np.arctan2(second, first), phase) - scale
@@ -193,7 +193,7 @@ class ExtrinsicTerm:
         for a in np.unique(loudest):
             rows = np.flatnonzero(loudest == a)
             known = self._silence[seen.detectors[a], seen.detectors[d]]
-            out[rows] = np.interp(modulus[rows, a] * relative[d] / relative[a], self._silence_snr, known)
+            out[rows] = np.interp(modulus[rows, a] * relative[rows, d] / relative[rows, a], self._silence_snr, known)
         return out
 
     def _pair(self, first: str, second: str) -> tuple[PairTable, bool]:

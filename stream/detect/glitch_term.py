@@ -17,14 +17,15 @@ logarithm: signals of network SNR 15 to 40 stand at 7 to 17, where 1/month is 2.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from stream.errors import ModelError
 from stream.infer.model import CARILLON, GLITCH_TERM
-from stream.types import AnyFloatArray, Float32Array, FloatArray, Int32Array
+from stream.records import Triggers
+from stream.types import AnyFloatArray, Float32Array, FloatArray
 
 SHIPPED = CARILLON / GLITCH_TERM
 N_FEATURES = 5
@@ -38,10 +39,49 @@ class LearnedGlitchTerm:
 
     coefficients: FloatArray
 
-    def at(self, modulus: AnyFloatArray, chisq: Float32Array, template: Int32Array) -> FloatArray:
-        """Return G, shape (n,); see :class:`stream.detect.ranking.GlitchTerm`."""
+    def at(self, modulus: AnyFloatArray, chisq: Float32Array) -> FloatArray:
+        """Return G, shape (n,), for SNRs (n,) and chi-squareds (n, 2).
+
+        Never above 0: time slides rely on it to know what cannot be loud.
+        """
         ratio = 0.5 * modulus.astype(np.float64) ** 2 + features(modulus, chisq) @ self.coefficients
         return -np.logaddexp(0.0, ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class GlitchState:
+    """What a checkpoint keeps of a :class:`GlitchStage`: the end of what it has heard, GPS nanoseconds."""
+
+    until_ns: int = 0
+
+
+class GlitchStage:
+    """Say what each trigger of one detector counts for less.
+
+    Parameters
+    ----------
+    detector : str
+    term : LearnedGlitchTerm
+    """
+
+    def __init__(self, detector: str, term: LearnedGlitchTerm) -> None:
+        self.detector = detector
+        self._term = term
+        self._state = GlitchState()
+
+    def step(self, triggers: Triggers) -> Triggers:
+        """Return the triggers with their glitch terms."""
+        self._state = GlitchState(triggers.gps_ns + triggers.duration_ns)
+        glitch = self._term.at(np.abs(triggers.snr), triggers.chisq)
+        return replace(triggers, glitch=glitch.astype(np.float32))
+
+    def state(self) -> GlitchState:
+        """Return what a checkpoint keeps."""
+        return self._state
+
+    def restore(self, state: GlitchState) -> None:
+        """Take up a checkpoint."""
+        self._state = state
 
 
 def features(modulus: AnyFloatArray, chisq: Float32Array) -> FloatArray:

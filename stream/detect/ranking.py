@@ -6,9 +6,9 @@ Stands between ``coincide`` and ``significance``::
 
 over the coincidences of all templates within :data:`WINDOW_NS` of the loudest one. q is the sum of squared SNRs, w the
 share of detected binaries whose best template this is, T the extrinsic term, and G what a trigger loses because real
-noise makes more of its like than Gaussian noise does, 0 where it does not. Each summand is a ratio of the
-densities of signals and of noise, whatever detectors it is of, so that one, two, three and four compare; S grows with
-SNR without bound.
+noise makes more of its like than Gaussian noise does, 0 where it does not (:mod:`stream.detect.glitch_term`). Each
+summand is a ratio of the densities of signals and of noise, whatever detectors it is of, so that one, two, three and
+four compare; S grows with SNR without bound.
 
 An event is a coincidence within :data:`WINDOW_NS` of which no other has a larger summand. That asks only for what
 lies that near: it is the same however the data are cut (:class:`RankingStage`), and the same in time slides.
@@ -16,9 +16,8 @@ lies that near: it is the same however the data are cut (:class:`RankingStage`),
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,22 +25,11 @@ from stream.detect.coincide import Coincidences, coincide, expand
 from stream.detect.extrinsic import ExtrinsicTerm
 from stream.records import Triggers
 from stream.timebase import HOP_NS
-from stream.types import AnyFloatArray, BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+from stream.types import BoolArray, FloatArray, IntArray
 
 WINDOW_NS = 30_000_000
 """Templates that hear one signal time its merger this near to each other: over binaries of 7 to 50 solar masses S
 changes by less than 0.01 from here to 100 ms, and by 0.16 at most down to 15 ms."""
-
-
-class GlitchTerm(Protocol):
-    """What a detector's trigger looks like: what its summand loses because noise looks so more often than signals.
-
-    Never above 0: time slides rely on it to know what cannot be loud.
-    """
-
-    def at(self, modulus: AnyFloatArray, chisq: Float32Array, template: Int32Array) -> FloatArray:
-        """Return the term, shape (n,), for SNRs (n,), chi-squareds (n, 2) and templates (n,)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,42 +70,32 @@ class Ranking:
     ln_weight : array of float64, shape (n_templates,)
         Logarithm of each template's share of the population.
     term : ExtrinsicTerm
-    glitch : mapping of str to GlitchTerm
-        By detector; one that is not named looks as in Gaussian noise.
     """
 
-    def __init__(
-        self, ln_weight: FloatArray, term: ExtrinsicTerm, glitch: Mapping[str, GlitchTerm] | None = None
-    ) -> None:
+    def __init__(self, ln_weight: FloatArray, term: ExtrinsicTerm) -> None:
         self.term = term
         self.ln_weight = ln_weight
-        self._glitch = dict(glitch or {})
 
-    def summands(self, of: Coincidences, heard: BoolArray, relative: FloatArray | None = None) -> FloatArray:
+    def summands(self, of: Coincidences, heard: BoolArray, relative: FloatArray) -> FloatArray:
         """Return ln of the density of signals over that of noise for each coincidence, shape (n,).
 
         Parameters
         ----------
         heard : array of bool, shape (n, n_detectors)
-        relative : array of float64, shape (n_detectors,), or None
-            Present sensitivity of each detector over its nominal one; None: 1.
+            :func:`heard_at` of their times.
+        relative : array of float64, shape (n, n_detectors)
+            :func:`relative_at` of their times.
         """
-        if relative is None:
-            relative = np.ones(len(of.seen.detectors))
         q = np.sum(of.seen.snr.real**2 + of.seen.snr.imag**2, axis=1)
-        out: FloatArray = 0.5 * q + self.ln_weight[of.template] + self.term.at(of.seen, heard, relative)
-        for d, name in enumerate(of.seen.detectors):
-            if name in self._glitch:
-                rows = np.flatnonzero(of.seen.members[:, d])
-                modulus = np.abs(of.seen.snr[rows, d])
-                out[rows] += self._glitch[name].at(modulus, of.chisq[rows, d], of.template[rows])
+        looks = of.glitch.sum(axis=1, dtype=np.float64)
+        out: FloatArray = 0.5 * q + self.ln_weight[of.template] + self.term.at(of.seen, heard, relative) + looks
         return out
 
     def events(
         self,
         of: Coincidences,
         heard: BoolArray,
-        relative: FloatArray | None = None,
+        relative: FloatArray,
         window_ns: int = WINDOW_NS,
     ) -> Events:
         """Return the events among coincidences; parameters as of :meth:`summands`."""
@@ -162,17 +140,18 @@ class RankingStage:
         self._kept: list[Triggers] = []
         self._told_ns: int | None = None
 
-    def step(self, triggers: Sequence[Triggers], relative: FloatArray | None = None) -> Events:
+    def step(self, triggers: Sequence[Triggers]) -> Events:
         """Return the events that this span settles; one :class:`Triggers` per detector, all over the same time."""
         end_ns = triggers[0].gps_ns + triggers[0].duration_ns
         if self._is_next(triggers):
-            self._kept = [_appended(old, new) for old, new in zip(self._kept, triggers, strict=True)]
+            self._kept = [Triggers.joined((old, new)) for old, new in zip(self._kept, triggers, strict=True)]
         else:
             self._kept, self._told_ns = list(triggers), None
         reach_ns = self.latency_ns(tuple(t.detector for t in triggers)) - self._window
         until_ns = end_ns - reach_ns - self._window
         found = coincide(self._kept, self._ranking.term)
-        events = self._ranking.events(found, heard_at(self._kept, found.time_ns), relative, self._window)
+        heard, relative = heard_at(self._kept, found.time_ns), relative_at(self._kept, found.time_ns)
+        events = self._ranking.events(found, heard, relative, self._window)
         # A span that begins anew knows nothing of before its start: an event is told when its window lies inside.
         after_ns = self._told_ns if self._told_ns is not None else self._kept[0].gps_ns + reach_ns + self._window
         settled = events.take(np.flatnonzero((events.time_ns >= after_ns) & (events.time_ns < until_ns)))
@@ -195,38 +174,27 @@ class RankingStage:
 
 def heard_at(triggers: Sequence[Triggers], time_ns: IntArray) -> BoolArray:
     """Return which detectors were heard at times within the triggers' stretch, shape (n, n_detectors)."""
-    columns = []
-    for own in triggers:
-        hop = np.clip((time_ns - own.gps_ns) // HOP_NS, 0, max(0, len(own.valid) - 1))
-        columns.append(own.valid[hop] if len(own.valid) else np.zeros(len(hop), dtype=np.bool_))
+    columns: list[BoolArray] = [own.valid[hop_of(own, time_ns)] if len(own.valid) else np.zeros(len(time_ns), np.bool_)
+                                for own in triggers]  # fmt: skip
     return np.stack(columns, axis=1)
 
 
-def _appended(old: Triggers, new: Triggers) -> Triggers:
-    return Triggers(
-        old.detector,
-        old.gps_ns,
-        old.duration_ns + new.duration_ns,
-        np.concatenate((old.valid, new.valid)),
-        np.concatenate((old.template, new.template)),
-        np.concatenate((old.time_ns, new.time_ns)),
-        np.concatenate((old.snr, new.snr)),
-        np.concatenate((old.chisq, new.chisq)),
-    )
+def relative_at(triggers: Sequence[Triggers], time_ns: IntArray) -> FloatArray:
+    """Return each detector's sensitivity over its nominal one at times within the stretch, shape (n, n_detectors)."""
+    columns = [own.relative[hop_of(own, time_ns)] if len(own.relative) else np.ones(len(time_ns)) for own in triggers]
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def hop_of(own: Triggers, time_ns: IntArray) -> IntArray:
+    """Return the hop of a detector's stretch that a time lies in, of those outside the nearest."""
+    hop: IntArray = np.clip((time_ns - own.gps_ns) // HOP_NS, 0, max(0, len(own.valid) - 1))
+    return hop
 
 
 def _since(own: Triggers, from_ns: int) -> Triggers:
     """Drop whole hops that end before a time, and the triggers in them."""
     hops = max(0, min((from_ns - own.gps_ns) // HOP_NS, len(own.valid)))
     start_ns = own.gps_ns + hops * HOP_NS
-    late = own.time_ns >= start_ns
-    return Triggers(
-        own.detector,
-        start_ns,
-        own.duration_ns - hops * HOP_NS,
-        own.valid[hops:],
-        own.template[late],
-        own.time_ns[late],
-        own.snr[late],
-        own.chisq[late],
-    )
+    late = own.take(own.time_ns >= start_ns)
+    return replace(late, gps_ns=start_ns, duration_ns=own.duration_ns - hops * HOP_NS, valid=own.valid[hops:],
+                   relative=own.relative[hops:])  # fmt: skip

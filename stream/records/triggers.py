@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from stream.types import BoolArray, Complex64Array, Float32Array, Int32Array, IntArray
 
@@ -27,6 +30,11 @@ class Triggers:
     chisq : array of float32, shape (n, 2)
         Autocorrelation chi-squared over past lags and chi-squared of the time slices, each divided by its expectation;
         NaN where there is none to compute.
+    glitch : array of float32, shape (n,)
+        What each counts for less because real noise makes more of its like than Gaussian noise, never above 0; 0 from
+        the filter bank.
+    relative : array of float32, shape (n_hops,)
+        The detector's sensitivity over its nominal one, hop by hop; 1 from the filter bank.
     """
 
     detector: str
@@ -37,3 +45,32 @@ class Triggers:
     time_ns: IntArray
     snr: Complex64Array
     chisq: Float32Array
+    glitch: Float32Array
+    relative: Float32Array
+
+    def take(self, rows: IntArray | BoolArray) -> Triggers:
+        """Return the same stretch with some of its triggers."""
+        return replace(
+            self,
+            template=self.template[rows],
+            time_ns=self.time_ns[rows],
+            snr=self.snr[rows],
+            chisq=self.chisq[rows],
+            glitch=self.glitch[rows],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Triggers]) -> Triggers:
+        """Return stretches that follow one another as one, the triggers of each behind those of the one before."""
+        return cls(
+            parts[0].detector,
+            parts[0].gps_ns,
+            sum(p.duration_ns for p in parts),
+            np.concatenate([p.valid for p in parts]),
+            np.concatenate([p.template for p in parts]),
+            np.concatenate([p.time_ns for p in parts]),
+            np.concatenate([p.snr for p in parts]),
+            np.concatenate([p.chisq for p in parts]),
+            np.concatenate([p.glitch for p in parts]),
+            np.concatenate([p.relative for p in parts]),
+        )

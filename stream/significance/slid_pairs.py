@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.detect.coincide import expand
 from stream.records import Triggers
-from stream.types import BoolArray, IntArray
+from stream.types import BoolArray, FloatArray, IntArray
 
 _PAIRS_AT_ONCE = 1_000_000
 _TIERS = (0.0, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 10.0, 14.0, 20.0)
@@ -31,7 +31,7 @@ class SlidRange:
     slides : int
         Numbers run from -slides to slides, 0 left out.
     least_q : float
-        Least sum of squared SNRs.
+        Least sum of squared SNRs, each less what its glitch term takes: r^2 + 2 G.
     """
 
     step_ns: int
@@ -59,7 +59,7 @@ def slid_pairs(first: Triggers, second: Triggers, wanted: SlidRange) -> Iterator
     The second detector's triggers are taken in tiers of SNR: of the first's, only those are looked at with which a
     tier can be loud enough.
     """
-    one, other = np.abs(first.snr), np.abs(second.snr)
+    one, other = _counted(first), _counted(second)
     for low, high in zip(_TIERS, (*_TIERS[1:], np.inf), strict=True):
         rows = np.flatnonzero(one**2 + high**2 >= wanted.least_q)
         tier = np.flatnonzero((other >= low) & (other < high))
@@ -69,6 +69,12 @@ def slid_pairs(first: Triggers, second: Triggers, wanted: SlidRange) -> Iterator
             n = np.rint((first.time_ns[i] - second.time_ns[j]) / wanted.step_ns).astype(np.int64)
             loud = one[i] ** 2 + other[j] ** 2 >= wanted.least_q
             yield SlidPairs(i, j, n).take(loud & (n != 0) & (np.abs(n) <= wanted.slides))
+
+
+def _counted(own: Triggers) -> FloatArray:
+    """Return the SNRs that count in Gaussian noise as much as the triggers count."""
+    power = np.abs(own.snr).astype(np.float64) ** 2 + 2.0 * own.glitch
+    return np.sqrt(np.maximum(power, 0.0))
 
 
 class _Steps:

@@ -6,8 +6,8 @@ steps of whole seconds. No signal crosses the Earth in a second, so that what co
 Two triggers of one template coincide in some slide if their times differ by light's travel time or less *within a
 step*; the whole steps say in which slide. So all slides are gone through at once, and of the pairs only those that
 could be loud enough: the weights of all templates sum to 1, so that an event's statistic is at most the largest
-``q / 2 + T`` of its coincidences (one of each template). Around each such pair all triggers are gathered as that slide
-puts them together, and ranked.
+``q / 2 + T + G`` of its coincidences (one of each template). Around each such pair all triggers are gathered as that
+slide puts them together, and ranked.
 
 Every event above the least statistic is found. Of events as near as one (:data:`SAME_EVENT_NS`) the loudest counts.
 What is not valid or is excluded holds no trigger, and is no live time either, by the hop, in every slide.
@@ -23,7 +23,7 @@ import numpy as np
 
 from stream.detect.coincide import coincide, expand
 from stream.detect.extrinsic import Seen
-from stream.detect.ranking import WINDOW_NS, Ranking
+from stream.detect.ranking import WINDOW_NS, Ranking, relative_at
 from stream.records import Triggers
 from stream.significance.slid_pairs import SlidPairs, SlidRange, slid_pairs
 from stream.superevent import SAME_EVENT_NS
@@ -79,7 +79,6 @@ def slide_triggers(
     ranking: Ranking,
     config: SlideConfig,
     excluded: Sequence[tuple[int, int]] = (),
-    relative: FloatArray | None = None,
 ) -> SlidEvents:
     """Slide the triggers of one stretch.
 
@@ -91,12 +90,10 @@ def slide_triggers(
         As the search ranks.
     excluded : sequence of (int, int)
         Stretches of GPS nanoseconds that take no part in any detector, as candidates' own.
-    relative : array of float64, shape (n_detectors,), or None
-        As of :meth:`Ranking.summands`.
     """
     heard = [_without(t, excluded) for t in triggers]
     numbers = np.concatenate((np.arange(-config.slides, 0), np.arange(1, config.slides + 1)))
-    found = list(_ranked(heard, ranking, config, relative))
+    found = list(_ranked(heard, ranking, config))
     slide, time_ns, statistic = (np.concatenate(x) for x in list(zip(*found, strict=True))[:3])
     members = np.concatenate([f[3] for f in found])
     order = _one_of_each(slide, time_ns, statistic)
@@ -115,10 +112,7 @@ def _without(own: Triggers, excluded: Sequence[tuple[int, int]]) -> Triggers:
     inside = (hop >= 0) & (hop < len(valid))
     kept = np.flatnonzero(inside)[valid[hop[inside]]]
     kept = kept[np.argsort(own.time_ns[kept], kind="stable")]
-    return replace(
-        own, valid=valid, template=own.template[kept], time_ns=own.time_ns[kept], snr=own.snr[kept],
-        chisq=own.chisq[kept],
-    )  # fmt: skip
+    return replace(own.take(kept), valid=valid)
 
 
 def live_ns(triggers: Sequence[Triggers], numbers: IntArray, step_s: int) -> int:
@@ -134,21 +128,20 @@ def live_ns(triggers: Sequence[Triggers], numbers: IntArray, step_s: int) -> int
 
 
 def _ranked(
-    triggers: Sequence[Triggers], ranking: Ranking, config: SlideConfig, relative: FloatArray | None
+    triggers: Sequence[Triggers], ranking: Ranking, config: SlideConfig
 ) -> Iterator[tuple[IntArray, IntArray, FloatArray, BoolArray]]:
     """Yield slide, time, statistic and members of events, some of them twice."""
     yield np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, len(triggers)), np.bool_)
-    slide, time_ns = _seeds(triggers, ranking, config, relative)
+    slide, time_ns = _seeds(triggers, ranking, config)
     for start in range(0, len(slide), _GROUPS_AT_ONCE):
         part = slice(start, start + _GROUPS_AT_ONCE)
-        yield _rank_around(triggers, ranking, config, relative, slide[part], time_ns[part])
+        yield _rank_around(triggers, ranking, config, slide[part], time_ns[part])
 
 
 def _rank_around(
     triggers: Sequence[Triggers],
     ranking: Ranking,
     config: SlideConfig,
-    relative: FloatArray | None,
     slide: IntArray,
     time_ns: IntArray,
 ) -> tuple[IntArray, IntArray, FloatArray, BoolArray]:
@@ -164,8 +157,11 @@ def _rank_around(
         high = np.searchsorted(own.time_ns, time_ns - shift + span, side="right")
         group, at = expand(low, high)
         local = own.time_ns[at] + shift[group] - time_ns[group] + (2 * group + 1) * apart
-        together.append(replace(own, template=own.template[at], time_ns=local, snr=own.snr[at], chisq=own.chisq[at]))
+        together.append(replace(own.take(at), time_ns=local))
     found = coincide(together, ranking.term)
+    group = found.time_ns // (2 * apart)
+    at_ns = time_ns[group] + found.time_ns - (2 * group + 1) * apart
+    relative = _relative(triggers, config, slide[group], at_ns)
     events = ranking.events(found, np.ones((len(found), len(names)), dtype=np.bool_), relative)
     group = events.time_ns // (2 * apart)
     off = events.time_ns - (2 * group + 1) * apart
@@ -191,19 +187,17 @@ def _one_of_each(slide: IntArray, time_ns: IntArray, statistic: FloatArray) -> I
     return order[~beaten]
 
 
-def _seeds(
-    triggers: Sequence[Triggers], ranking: Ranking, config: SlideConfig, relative: FloatArray | None
-) -> tuple[IntArray, IntArray]:
+def _seeds(triggers: Sequence[Triggers], ranking: Ranking, config: SlideConfig) -> tuple[IntArray, IntArray]:
     """Return slide and time of every pair that an event could stand on; of those in one window the first."""
     slides, times = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    least_q = _least_q(len(triggers), ranking, config.least, relative)
+    least_q = _least_q(triggers, ranking, config.least)
     for a, b in combinations(range(len(triggers)), 2):
         window = ranking.term.window_ns(triggers[a].detector, triggers[b].detector)
         step = (b - a) * config.step_s * NS_PER_S
         for pairs in slid_pairs(triggers[a], triggers[b], SlidRange(step, window, config.slides, least_q)):
             loud = pairs
             if len(triggers) == 2:
-                loud = pairs.take(_bound(triggers, pairs, ranking, config, relative) >= config.least)
+                loud = pairs.take(_bound(triggers, pairs, ranking, config) >= config.least)
             slides.append(loud.slide)
             times.append(triggers[a].time_ns[loud.first] + loud.slide * (a * config.step_s * NS_PER_S))
     slide, time_ns = np.concatenate(slides), np.concatenate(times)
@@ -211,31 +205,38 @@ def _seeds(
     return slide[first], time_ns[first]
 
 
-def _bound(
-    triggers: Sequence[Triggers], pairs: SlidPairs, ranking: Ranking, config: SlideConfig, relative: FloatArray | None
-) -> FloatArray:
-    """Return q / 2 + T of two detectors' pairs: what an event's statistic could be at most."""
+def _relative(triggers: Sequence[Triggers], config: SlideConfig, slide: IntArray, time_ns: IntArray) -> FloatArray:
+    """Return :func:`relative_at` of times in slides, each detector's on its own clock."""
+    columns = [
+        relative_at([own], time_ns - slide * (d * config.step_s * NS_PER_S))[:, 0] for d, own in enumerate(triggers)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _bound(triggers: Sequence[Triggers], pairs: SlidPairs, ranking: Ranking, config: SlideConfig) -> FloatArray:
+    """Return q / 2 + T + G of two detectors' pairs: what an event's statistic could be at most."""
     both = ((triggers[0], pairs.first), (triggers[1], pairs.second))
     snr = np.stack([t.snr[rows] for t, rows in both], axis=1).astype(np.complex128)
     moved = pairs.slide * (config.step_s * NS_PER_S)
     time_ns = np.stack([t.time_ns[rows] + d * moved for d, (t, rows) in enumerate(both)], axis=1)
     everybody = np.ones(snr.shape, dtype=np.bool_)
     seen = Seen((triggers[0].detector, triggers[1].detector), everybody, snr, time_ns)
-    relative = np.ones(2) if relative is None else relative
-    bound: FloatArray = 0.5 * np.sum(np.abs(snr) ** 2, axis=1) + ranking.term.at(seen, everybody, relative)
+    relative = _relative(triggers, config, pairs.slide, time_ns.sum(axis=1) // 2)
+    looks = np.sum([t.glitch[rows].astype(np.float64) for t, rows in both], axis=0)
+    bound: FloatArray = 0.5 * np.sum(np.abs(snr) ** 2, axis=1) + ranking.term.at(seen, everybody, relative) + looks
     return bound
 
 
-def _least_q(n_detectors: int, ranking: Ranking, least: float, relative: FloatArray | None) -> float:
-    """Return the squared SNR below which no pair can belong to an event that loud.
+def _least_q(triggers: Sequence[Triggers], ranking: Ranking, least: float) -> float:
+    """Return the sum of r^2 + 2 G below which no pair can belong to an event that loud.
 
     Of a set of m detectors the loudest pair has 2 / m of q at least; what m detectors can say at most is taken where
-    their SNRs are equal.
+    their SNRs are equal. T falls as they grow, so that it is not more for what they were before the glitch term.
     """
     q = np.linspace(18.0, 418.0, 4001)
-    relative = np.ones(n_detectors) if relative is None else relative
+    best = max((float(t.relative.max()) for t in triggers if len(t.relative)), default=1.0)
     out = []
-    for m in range(2, n_detectors + 1):
-        enough = 0.5 * q + ranking.term.most(q, m, relative) >= least
+    for m in range(2, len(triggers) + 1):
+        enough = 0.5 * q + ranking.term.most(q, m, best) >= least
         out.append(2.0 / m * float(q[np.argmax(enough)]))
     return min(out)

@@ -35,7 +35,7 @@ def seen(detectors: tuple[str, ...], snr: ComplexArray, time_s: FloatArray) -> S
 
 def at(term: ExtrinsicTerm, what: Seen) -> FloatArray:
     """Return the term with no detector heard but those that triggered, at nominal sensitivities."""
-    return term.at(what, what.members, np.ones(len(what.detectors)))
+    return term.at(what, what.members, np.ones(what.snr.shape))
 
 
 def signals(sources: Sources, network_snr: float, rng: np.random.Generator) -> tuple[ComplexArray, FloatArray]:
@@ -121,9 +121,9 @@ def test_sources_fit_better_than_noise(term: ExtrinsicTerm) -> None:
 def test_a_silent_detector_counts_by_how_well_it_should_have_heard(term: ExtrinsicTerm) -> None:
     """A loud H1 with a silent L1 is unlikely, one with a silent and insensitive L1 is not."""
     what = seen(("H1", "L1"), np.array([[20.0 + 0j, 0j]]), np.zeros((1, 2)))
-    alone = term.at(what, np.array([[True, False]]), np.ones(2))[0]
-    silent = term.at(what, np.array([[True, True]]), np.ones(2))[0]
-    insensitive = term.at(what, np.array([[True, True]]), np.array([1.0, 0.05]))[0]
+    alone = term.at(what, np.array([[True, False]]), np.ones((1, 2)))[0]
+    silent = term.at(what, np.array([[True, True]]), np.ones((1, 2)))[0]
+    insensitive = term.at(what, np.array([[True, True]]), np.array([[1.0, 0.05]]))[0]
 
     assert silent < alone - 2.0
     assert alone - 0.2 < insensitive <= alone
@@ -134,7 +134,7 @@ def test_all_detectors_twice_as_sensitive_is_eight_times_the_volume(term: Extrin
     for n in (1, 2, 3):
         snr, time_s = signals(sources(ALL[:n], 5, 8), 10.0, rng)
         what = seen(ALL[:n], snr, time_s)
-        found = term.at(what, what.members, np.full(n, 2.0)) - term.at(what, what.members, np.ones(n))
+        found = term.at(what, what.members, np.full((5, n), 2.0)) - term.at(what, what.members, np.ones((5, n)))
         np.testing.assert_allclose(found, 3 * np.log(2.0), atol=1e-9)
 
 
@@ -146,7 +146,7 @@ def test_no_signal_is_above_what_the_term_can_be_at_most(term: ExtrinsicTerm, co
     modulus = np.abs(snr)
     equal = np.flatnonzero(modulus.min(axis=1) > 0.4 * modulus.max(axis=1))
     found = at(term, seen(names, snr[equal], time_s[equal]))
-    assert np.all(found <= term.most(np.sum(modulus[equal] ** 2, axis=1), count, np.ones(count)) + 0.5)
+    assert np.all(found <= term.most(np.sum(modulus[equal] ** 2, axis=1), count, 1.0) + 0.5)
 
 
 def test_tables_survive_their_file(term: ExtrinsicTerm, tmp_path: Path) -> None:

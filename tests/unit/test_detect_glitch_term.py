@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from pipelines.train.glitch_term import fit
-from stream.detect.glitch_term import LearnedGlitchTerm, read_glitch_term
+from stream.detect.glitch_term import GlitchStage, LearnedGlitchTerm, read_glitch_term
 from stream.errors import ModelError
+from stream.records import Triggers
+from stream.timebase import NS_PER_S
 from stream.types import Float32Array, FloatArray
 
 
@@ -32,7 +34,7 @@ def term() -> LearnedGlitchTerm:
 
 
 def value(term: LearnedGlitchTerm, modulus: float, like: float) -> float:
-    return float(term.at(np.array([modulus]), chi(np.array([like])), np.zeros(1, np.int32))[0])
+    return float(term.at(np.array([modulus]), chi(np.array([like])))[0])
 
 
 def test_what_gaussian_noise_makes_counts_in_full(term: LearnedGlitchTerm) -> None:
@@ -69,3 +71,13 @@ def test_the_shipped_term_spares_gaussian_noise_and_doubts_what_is_unlike_its_te
     assert value(shipped, 8.0, 8.0) < value(shipped, 8.0, 1.0) - 4.0
     counts = [0.5 * r**2 + value(shipped, r, 1.5) for r in (4.0, 6.0, 9.0, 14.0, 30.0, 100.0)]
     assert np.all(np.diff(counts) > 0)
+
+
+def test_a_stage_fills_in_what_each_trigger_counts_for_less() -> None:
+    """Nothing else of the triggers changes."""
+    snr = np.array([4.5, 9.0], np.complex64)
+    given = Triggers("H1", 0, NS_PER_S, np.ones(16, np.bool_), np.zeros(2, np.int32), np.array([1, 2]), snr,
+                     chi(np.array([1.0, 8.0])), np.zeros(2, np.float32), np.ones(16, np.float32))  # fmt: skip
+    found = GlitchStage("H1", read_glitch_term()).step(given)
+    assert found.glitch[1] < -5.0 < -0.1 < found.glitch[0] <= 0.0
+    np.testing.assert_array_equal(found.snr, given.snr)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from stream.detect.coincide import coincide
 from stream.detect.extrinsic import load_extrinsic
-from stream.detect.ranking import Events, Ranking, RankingStage, heard_at
+from stream.detect.ranking import Events, Ranking, RankingStage, heard_at, relative_at
 from stream.records import Triggers
 from stream.timebase import HOP_NS, NS_PER_S
-from stream.types import BoolArray, FloatArray
+from stream.types import BoolArray
 
 START_NS = 1_400_000_000 * NS_PER_S
 TEMPLATES = 12
@@ -42,6 +42,8 @@ def noise(detector: str, seconds: int, seed: int, rate_hz: float = 40.0, floor: 
         time_ns,
         (modulus * np.exp(2j * np.pi * rng.random(n))).astype(np.complex64),
         rng.uniform(0.5, 1.5, (n, 2)).astype(np.float32),
+        -rng.exponential(0.3, n).astype(np.float32),
+        np.repeat(rng.uniform(0.5, 1.5, seconds), 16).astype(np.float32),
     )
 
 
@@ -56,12 +58,14 @@ def given_triggers(detector: str, *found: tuple[int, float, complex]) -> Trigger
         np.array([START_NS + round(f[1] * 1e6) for f in found], dtype=np.int64),
         np.array([f[2] for f in found], dtype=np.complex64),
         np.ones((len(found), 2), dtype=np.float32),
+        np.zeros(len(found), dtype=np.float32),
+        np.ones(16, dtype=np.float32),
     )
 
 
-def ranked(triggers: Sequence[Triggers], by: Ranking, relative: FloatArray | None = None) -> Events:
+def ranked(triggers: Sequence[Triggers], by: Ranking) -> Events:
     found = coincide(triggers, by.term)
-    return by.events(found, heard_at(triggers, found.time_ns), relative)
+    return by.events(found, heard_at(triggers, found.time_ns), relative_at(triggers, found.time_ns))
 
 
 def sets(triggers: Sequence[Triggers]) -> list[tuple[str, ...]]:
@@ -121,8 +125,7 @@ def test_order_of_detectors_and_of_triggers_does_not_matter() -> None:
     mixed = []
     for own in (triggers[2], triggers[0], triggers[1]):
         at = rng.permutation(len(own.template))
-        mixed.append(replace(own, template=own.template[at], time_ns=own.time_ns[at], snr=own.snr[at],
-                             chisq=own.chisq[at]))  # fmt: skip
+        mixed.append(own.take(at))
     found = ranked(mixed, ranking())
     assert len(found) > 20
     np.testing.assert_array_equal(found.time_ns, expected.time_ns)
@@ -158,18 +161,20 @@ def test_events_are_apart_and_the_loudest() -> None:
     assert [(t - START_NS) // 1_000_000 for t in events.time_ns] == [520, 700]
 
 
-class Doubtful:
-    """A glitch term that takes something off for each unit of chi-squared."""
-
-    def at(self, modulus: FloatArray, chisq: FloatArray, template: FloatArray) -> FloatArray:
-        return -3.0 * chisq[:, 0].astype(np.float64)
-
-
 def test_what_a_trigger_looks_like_counts_for_its_detector() -> None:
     pair = [given_triggers("H1", (0, 500.0, 6 + 0j)), given_triggers("L1", (0, 502.0, -6 + 0j))]
     plain = ranked(pair, ranking()).statistic
-    doubted = ranked(pair, Ranking(ranking().ln_weight, TERM, {"L1": Doubtful()}))  # type: ignore[dict-item]
+    doubted = ranked([pair[0], replace(pair[1], glitch=np.full(1, -3.0, np.float32))], ranking())
     assert plain[0] - doubted.statistic[0] == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_trigger_counts_by_how_sensitive_its_detector_was_then() -> None:
+    """A network half as sensitive hears an eighth of the volume: the same pair is as much less likely a signal."""
+    pair = [given_triggers("H1", (0, 200.0, 7 + 0j), (0, 700.0, 7 + 0j)),
+            given_triggers("L1", (0, 202.0, -7 + 0j), (0, 702.0, -7 + 0j))]  # fmt: skip
+    half = np.where(np.arange(16) < 8, 1.0, 0.5).astype(np.float32)
+    events = ranked([replace(t, relative=half) for t in pair], ranking())
+    assert events.statistic[0] - events.statistic[1] == pytest.approx(3 * np.log(2.0), abs=0.01)
 
 
 def test_a_detector_that_was_not_heard_is_not_missed() -> None:
@@ -203,8 +208,8 @@ def test_any_cutting_into_spans_gives_the_same_events(lengths: list[int], seed: 
 def cut(own: Triggers, first: int, hops: int) -> Triggers:
     start = own.gps_ns + first * HOP_NS
     at = np.flatnonzero((own.time_ns >= start) & (own.time_ns < start + hops * HOP_NS))
-    return Triggers(own.detector, start, hops * HOP_NS, own.valid[first : first + hops], own.template[at],
-                    own.time_ns[at], own.snr[at], own.chisq[at])  # fmt: skip
+    return replace(own.take(at), gps_ns=start, duration_ns=hops * HOP_NS, valid=own.valid[first : first + hops],
+                   relative=own.relative[first : first + hops])  # fmt: skip
 
 
 def test_nothing_carries_over_a_jump() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from stream.detect.coincide import coincide
 from stream.detect.extrinsic import load_extrinsic
-from stream.detect.ranking import Ranking
+from stream.detect.ranking import Ranking, relative_at
 from stream.records import Triggers
 from stream.significance.trigger_slides import SlideConfig, SlidEvents, live_ns, slide_triggers
 from stream.superevent import SAME_EVENT_NS
@@ -36,6 +36,8 @@ def noise(detector: str, seconds: int, seed: int, rate_hz: float = 20.0, valid: 
         START_NS + np.sort(rng.integers(0, seconds * NS_PER_S, n)),
         (modulus * np.exp(2j * np.pi * rng.random(n))).astype(np.complex64),
         np.ones((n, 2), dtype=np.float32),
+        -rng.exponential(0.3, n).astype(np.float32),
+        np.repeat(rng.uniform(0.5, 1.5, -(-seconds // 5)), 80)[: seconds * 16].astype(np.float32),
     )
 
 
@@ -43,7 +45,10 @@ def plain(triggers: Sequence[Triggers], slide: int, least: float, step_s: int = 
     """Return what one slide holds, by moving and ranking everything."""
     moved = [replace(t, time_ns=t.time_ns + d * slide * step_s * NS_PER_S) for d, t in enumerate(triggers)]
     found = coincide(moved, RANKING.term)
-    events = RANKING.events(found, np.ones((len(found), len(moved)), dtype=np.bool_))
+    relative = np.stack([
+        relative_at([t], found.time_ns - d * slide * step_s * NS_PER_S)[:, 0] for d, t in enumerate(triggers)
+    ], axis=1)  # fmt: skip
+    events = RANKING.events(found, np.ones((len(found), len(moved)), dtype=np.bool_), relative)
     inside = events.loudest.seen.members.sum(axis=1) > 1
     for d, own in enumerate(triggers):
         since_ns = events.time_ns - d * slide * step_s * NS_PER_S - own.gps_ns

@@ -83,4 +83,6 @@ def triggers_of(
         time_ns[order],
         peaks.snr[order],
         np.stack((chisq, np.full(len(chisq), np.nan, np.float32)), axis=1)[order],
+        np.zeros(len(order), dtype=np.float32),
+        np.ones(len(valid), dtype=np.float32),
     )

@@ -145,7 +145,7 @@ class FilterBankStage:
             pieces.append(self._piece(samples, segment.valid[start:stop], now_ns))
         if waiting:
             self._filter = waiting[-1]
-        return _joined(self.detector, segment.gps_ns - LATENCY_NS, pieces)
+        return _joined(pieces)
 
     @staticmethod
     def _cuts(segment: WhitenedSegment) -> Iterator[tuple[int, int]]:
@@ -221,8 +221,9 @@ class FilterBankStage:
         duration_ns = len(heard) * HOP_NS
         time_ns = peaks.time_ns(gps_ns, _HISTORY - 1)
         return Triggers(
-            self.detector, gps_ns, duration_ns, heard, peaks.template.astype(np.int32), time_ns, peaks.snr, chisq
-        )
+            self.detector, gps_ns, duration_ns, heard, peaks.template.astype(np.int32), time_ns, peaks.snr, chisq,
+            np.zeros(len(time_ns), np.float32), np.ones(len(heard), np.float32),
+        )  # fmt: skip
 
 
 def _after(old: Float32Array | None, new: Float32Array) -> Float32Array:
@@ -245,20 +246,12 @@ def _nothing(detector: str, gps_ns: int, heard: BoolArray) -> Triggers:
         np.zeros(0, dtype=np.int64),
         np.zeros(0, dtype=np.complex64),
         np.zeros((0, 2), dtype=np.float32),
+        np.zeros(0, dtype=np.float32),
+        np.ones(len(heard), dtype=np.float32),
     )
 
 
-def _joined(detector: str, gps_ns: int, pieces: list[Triggers]) -> Triggers:
+def _joined(pieces: list[Triggers]) -> Triggers:
     """Return the pieces as one, in the order of template and time."""
-    template, time_ns = (np.concatenate([getattr(p, name) for p in pieces]) for name in ("template", "time_ns"))
-    order = np.lexsort((time_ns, template))
-    return Triggers(
-        detector,
-        gps_ns,
-        sum(p.duration_ns for p in pieces),
-        np.concatenate([p.valid for p in pieces]),
-        template[order],
-        time_ns[order],
-        np.concatenate([p.snr for p in pieces])[order],
-        np.concatenate([p.chisq for p in pieces])[order],
-    )
+    whole = Triggers.joined(pieces)
+    return whole.take(np.lexsort((whole.time_ns, whole.template)))
