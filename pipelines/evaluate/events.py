@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.evaluate.ranking import joined
 from pipelines.feeds.archive import Archive
 from stream.align import Aligner
 from stream.condition import Conditioner
 from stream.detect.coincide import coincide
 from stream.detect.extrinsic import load_extrinsic
-from stream.detect.ranking import Events, Ranking, heard_at
+from stream.detect.ranking import Events, Ranking, heard_at, relative_at
 from stream.errors import ConfigurationError
 from stream.infer.filterbank.bank import read_bank
 from stream.infer.filterbank.stage import FilterBank, FilterBankStage
@@ -81,13 +80,13 @@ def triggers_of(paths: Sequence[Path], shared: FilterBank) -> list[Triggers]:
     for span in [*spans, *align.flush()]:
         for segment in span.segments:
             found[segment.detector].append(stages[segment.detector].step(condition[segment.detector].step(segment)))
-    return [joined(parts) for parts in found.values()]
+    return [Triggers.joined(parts) for parts in found.values()]
 
 
 def events_of(triggers: Sequence[Triggers], ranking: Ranking) -> Events:
     """Return what the ranking makes of them."""
     together = coincide(triggers, ranking.term)
-    return ranking.events(together, heard_at(triggers, together.time_ns))
+    return ranking.events(together, heard_at(triggers, together.time_ns), relative_at(triggers, together.time_ns))
 
 
 def loudest(events: Events, inside: np.ndarray) -> Heard | None:

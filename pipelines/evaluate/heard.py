@@ -58,7 +58,7 @@ def filter_stretch(shared: FilterBank, config: NoiseConfig, stretch: int, detect
             taps.append(conditioner.taps.astype(np.float32) if conditioner.psd_ready else None)
     width = max(len(t) for t in taps if t is not None)
     filled = np.stack([np.zeros(width, np.float32) if t is None else t for t in taps])
-    return Heard(_joined(pieces), filled)
+    return Heard(Triggers.joined(pieces), filled)
 
 
 def heard(
@@ -87,16 +87,7 @@ def heard(
     with np.load(path) as kept:
         triggers = Triggers(
             detector, int(kept["gps_ns"]), int(kept["duration_ns"]), kept["valid"], kept["template"].astype(np.int32),
-            kept["time_ns"], kept["snr"], kept["chisq"],
+            kept["time_ns"], kept["snr"], kept["chisq"], np.zeros(len(kept["snr"]), np.float32),
+            np.ones(len(kept["valid"]), np.float32),
         )  # fmt: skip
         return Heard(triggers, kept["taps"])
-
-
-def _joined(parts: list[Triggers]) -> Triggers:
-    """Return triggers of stretches that follow one another as those of one."""
-    template, time_ns, snr, chisq, valid = (
-        np.concatenate([getattr(p, name) for p in parts]) for name in ("template", "time_ns", "snr", "chisq", "valid")
-    )
-    return Triggers(
-        parts[0].detector, parts[0].gps_ns, sum(p.duration_ns for p in parts), valid, template, time_ns, snr, chisq
-    )  # fmt: skip

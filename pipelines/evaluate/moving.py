@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.evaluate.limit import snr_series
-from pipelines.evaluate.ranking import joined
 from pipelines.evaluate.scene import RATE_HZ, START_S
 from stream.condition import Conditioner
 from stream.infer.filterbank.bank import read_bank
@@ -148,7 +147,7 @@ def heard(samples: FloatArray, shared: FilterBank) -> tuple[Triggers, list[int]]
         parts.append(stage.step(white))
         if before is not None and stage.weights is not before:
             changed.append(k)
-    return joined(parts), changed
+    return Triggers.joined(parts), changed
 
 
 def known(samples: FloatArray, own: DetectorSignal, spectrum: Psd) -> float:
