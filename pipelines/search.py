@@ -6,20 +6,16 @@ its rooms, :func:`compose` furnishes them from settings.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipelines.networks import Network, Stopwatch, open_network
 from stream.align import Aligner
 from stream.condition import Conditioner
 from stream.denoise import WitnessRegression
-from stream.detect import Head, HeadStage, PeakFinder, Ranked
-from stream.infer import EncoderStage, ModelCard, open_model
-from stream.records import AlignedSpan, Block, Candidate, Masked, WhitenedSegment
+from stream.records import AlignedSpan, Block, Candidate, Masked, Statistic, WhitenedSegment
 from stream.settings import Settings
-from stream.significance import LiveSlides, Significance, load_shipped
 
 
 class Sink(Protocol):
@@ -34,48 +30,25 @@ class Sink(Protocol):
         ...
 
 
-Tap = Callable[[Sequence[WhitenedSegment], Ranked], None]
+Tap = Callable[[Sequence[WhitenedSegment], Statistic], None]
 """Sees what passes by, for pictures and metrics: whitened strain and the ranking statistic of a span."""
-
-
-class Stopwatch:
-    """Seconds spent per stage; what the latency split and the metrics are made from."""
-
-    def __init__(self, observe: Callable[[str, float], None] | None = None) -> None:
-        self.seconds: dict[str, float] = {}
-        self.calls: dict[str, int] = {}
-        self._observe = observe
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Time one stage's work."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - started
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-            self.calls[stage] = self.calls.get(stage, 0) + 1
-            if self._observe is not None:
-                self._observe(stage, spent)
 
 
 @dataclass(slots=True)
 class Stages:
     """The rooms of the pipeline, with their state."""
 
-    card: ModelCard
     align: Aligner
     denoise: dict[str, WitnessRegression]
     condition: dict[str, Conditioner]
-    encode: EncoderStage
-    rank: HeadStage
-    peaks: PeakFinder
-    slides: LiveSlides
-    significance: Significance
+    network: Network
     far_threshold_hz: float
     watch: Stopwatch = field(default_factory=Stopwatch)
     tap: Tap | None = None
+
+    def close(self) -> None:
+        """End what runs beside the search."""
+        self.network.close()
 
 
 def compose(settings: Settings, watch: Stopwatch | None = None) -> Stages:
@@ -86,22 +59,11 @@ def compose(settings: Settings, watch: Stopwatch | None = None) -> Stages:
     ModelError, ProviderError
         If the model or the accelerator that was asked for is not there.
     """
-    card = open_model(settings.infer.model)
-    head = Head(card, settings.infer)
-    encode = EncoderStage(card, settings.infer)
-    encode.warm_up(len(settings.strain.detectors))
-    slides = LiveSlides.of(head, card, settings)
-    shipped = load_shipped(card)
     return Stages(
-        card=card,
         align=Aligner(settings.align, settings.strain),
         denoise={d: WitnessRegression(settings.denoise) for d in settings.strain.detectors},
         condition={d: Conditioner(d, settings.condition) for d in settings.strain.detectors},
-        encode=encode,
-        rank=HeadStage(head),
-        peaks=PeakFinder(settings.detect, card.encoder.frame_rate_hz, card.encoder.delay_frames),
-        slides=slides,
-        significance=Significance(settings.significance, shipped, slides, card.label),
+        network=open_network(settings),
         far_threshold_hz=settings.significance.far_threshold_hz,
         watch=watch or Stopwatch(),
     )
@@ -146,18 +108,15 @@ def step(span: AlignedSpan, stages: Stages, sink: Sink) -> None:
         cleaned = [stages.denoise[s.detector].step(s) for s in span.segments]
     with watch("condition"):
         whitened = [stages.condition[s.detector].step(s) for s in cleaned]
-    with watch("infer"):
-        embeddings = stages.encode.step(whitened)
-    with watch("detect"):
-        ranked = stages.rank.step(embeddings)
-        peaks = stages.peaks.step(ranked)
+    network = stages.network
+    peaks, statistic = network.step(whitened, watch)
     if stages.tap is not None:
-        stages.tap(whitened, ranked)
+        stages.tap(whitened, statistic)
     for peak in peaks:
         with watch("significance"):
-            candidate = stages.significance.assess(peak)
+            candidate = network.significance.assess(peak)
         if candidate.far_hz <= stages.far_threshold_hz:
             sink.candidate(candidate)
-            stages.slides.exclude(candidate.gps_ns)
+            network.slides.exclude(candidate.gps_ns)
     with watch("slides"):
-        stages.slides.add(embeddings)
+        network.learn()

@@ -36,12 +36,13 @@ def compare(
     """
     without, _ = _search(settings, hours, None, seed, progress, 0)
     among, found = _search(settings, hours, every_s, seed, progress, 1)
+    slides, counted = settings.significance.slides, among.network.slides.counts
     return {
         "mergers": round(hours * 3600 / every_s) - 1,
         "events": found,
         "sets": {
-            set_name(names): _side_by_side(counts, among.slides.counts[names], len(names), settings.significance.slides)
-            for names, counts in without.slides.counts.items()
+            set_name(names): _side_by_side(counts, counted[names], len(names), slides)
+            for names, counts in without.network.slides.counts.items()
         },
     }
 

@@ -18,6 +18,7 @@ from pipelines.evaluate.network_slides import slide
 from pipelines.evaluate.scene import SETTLED_S, START_S, Scene, loudest_near
 from pipelines.evaluate.searched import Counts, Searched
 from pipelines.evaluate.slid import Stretch
+from pipelines.networks.embedding import EmbeddingNetwork
 from pipelines.search import compose, one_by_one, search
 from stream.detect import Head
 from stream.infer import open_model
@@ -69,9 +70,11 @@ class ModelSearch:
     def _background(self, scene: Scene, background_s: float) -> Counts:
         settings = self._settings(scene, _NEVER_HZ)
         stages, kept = compose(settings), _Kept()
-        stages.slides = kept
+        network = stages.network
+        assert isinstance(network, EmbeddingNetwork)
+        network.slides = kept
         search(one_by_one(scene.blocks(signals=False)), stages, _Heard())
-        stretch = kept.stretch(Head(stages.card, settings.infer), SETTLED_S)
+        stretch = kept.stretch(Head(network.card, settings.infer), SETTLED_S)
         seconds = scene.config.stretch_s - SETTLED_S
         return slide(stretch, min(seconds - 1, int(np.ceil(background_s / seconds)) + 1))
 

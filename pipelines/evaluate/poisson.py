@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from pipelines.evaluate.stretches import NoiseConfig, blocks_of, strain_of
+from pipelines.networks.embedding import EmbeddingNetwork
 from pipelines.progress import Progress
 from pipelines.search import Stages, compose, one_by_one, search
-from stream.detect import Head, Ranked
+from stream.detect import Head
 from stream.detect.head import QUIET
-from stream.records import Candidate, Masked, WhitenedSegment
+from stream.records import Candidate, Masked, Statistic, WhitenedSegment
 from stream.settings import Settings
 from stream.significance import LiveSlides, Significance
 from stream.superevent import Superevents
@@ -66,7 +67,7 @@ class Events:
 
     from_ns: int = 0
     far_hz: dict[str, float] = field(default_factory=dict)
-    heard_frames: int = 0
+    heard_ns: int = 0
     superevents: Superevents = field(default_factory=lambda: Superevents("test"))
 
     def candidate(self, candidate: Candidate) -> None:
@@ -78,10 +79,10 @@ class Events:
     def masked(self, masked: Sequence[Masked]) -> None:
         """Nothing is missing in these data."""
 
-    def tap(self, _: Sequence[WhitenedSegment], ranked: Ranked) -> None:
-        """Count the frames in which any detector was heard."""
-        if ranked.gps_ns >= self.from_ns:
-            self.heard_frames += int(ranked.heard.any(axis=0).sum())
+    def tap(self, whitened: Sequence[WhitenedSegment], statistic: Statistic) -> None:
+        """Count the time in which any detector was heard."""
+        if whitened[0].gps_ns >= self.from_ns:
+            self.heard_ns += statistic.heard_ns
 
 
 class _NothingRemoved(LiveSlides):
@@ -134,14 +135,14 @@ def count_events(
     for k, length_s in enumerate(lengths):
         # Another stretch is another state of the detectors: everything but the background begins anew.
         fresh = _furnish(settings, max(grid), live)
-        fresh.slides.take_up(stages.slides.counts)
+        fresh.network.slides.take_up(stages.network.slides.counts)
         fresh.tap, stages = sink.tap, fresh
         config = replace(noise, stretch_s=length_s)
         strains = {name: strain_of(config, k, name) for name in noise.detectors}
         search(one_by_one(blocks_of(strains, START_NS + k * _APART_NS)), stages, sink)
         if progress is not None:
             progress(sum(lengths[: k + 1]) / 3600, sum(lengths) / 3600)
-    heard_s = sink.heard_frames / stages.card.encoder.frame_rate_hz
+    heard_s = sink.heard_ns / NS_PER_S
     expected = tuple(f * heard_s for f in grid)
     return PoissonResult(
         far_hz=grid,
@@ -151,7 +152,7 @@ def count_events(
         heard_s=heard_s,
         source=source,
         seed=seed,
-        model=stages.card.label,
+        model=stages.network.card.label,
     )
 
 
@@ -169,7 +170,8 @@ def _furnish(settings: Settings, far_threshold_hz: float, live: bool) -> Stages:
     detect = settings.detect.model_copy(update={"min_statistic": QUIET})
     settings = settings.model_copy(update={"significance": significance, "detect": detect})
     stages = compose(settings)
-    if live:
-        stages.slides = _NothingRemoved.of(Head(stages.card, settings.infer), stages.card, settings)
-        stages.significance = Significance(significance, {}, stages.slides, stages.card.label)
+    network = stages.network
+    if live and isinstance(network, EmbeddingNetwork):
+        network.slides = _NothingRemoved.of(Head(network.card, settings.infer), network.card, settings)
+        network.significance = Significance(significance, {}, network.slides, network.card.label)
     return stages

@@ -34,10 +34,11 @@ def take(stages: Stages) -> Checkpoint:
     """Return a copy of what is kept; the stages may go on while it is written."""
     learned = {name: denoiser.kept() for name, denoiser in stages.denoise.items()}
     return Checkpoint(
-        model=stages.card.identity,
+        model=stages.network.card.identity,
         conditioners=tuple(c.state() for c in stages.condition.values()),
         denoisers={name: state for name, state in learned.items() if state is not None},
-        live={key: counts.copy() for key, counts in stages.slides.counts.items()},
+        live={key: counts.copy() for key, counts in stages.network.slides.counts.items()},
+        network=stages.network.state(),
     )
 
 
@@ -143,8 +144,12 @@ def restore(stages: Stages, folder: Path) -> bool:
     for name, learned in kept.denoisers.items():
         if name in stages.denoise:
             stages.denoise[name].restore(learned)
-    if kept.model == stages.card.identity:
-        stages.slides.take_up(kept.live)
+    if kept.model == stages.network.card.identity:
+        stages.network.slides.take_up(kept.live)
+        try:
+            stages.network.restore(kept.network)
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("network_refused", error=repr(error), remedy="its filters are made anew")
     _say_what_was_kept(kept)
     return True
 

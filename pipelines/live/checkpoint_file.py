@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.networks.network import NetworkState
 from stream.condition import ConditionerState
 from stream.condition.psd import PsdState
 from stream.denoise import EngineState, SpectraState
@@ -27,6 +28,7 @@ class Checkpoint:
     conditioners: tuple[ConditionerState, ...]
     denoisers: dict[str, EngineState] = field(default_factory=dict)
     live: dict[tuple[str, ...], RollingCounts] = field(default_factory=dict)
+    network: NetworkState = field(default_factory=NetworkState)
 
 
 def pack(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -37,8 +39,10 @@ def pack(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
     for name, d in checkpoint.denoisers.items():
         arrays[f"denoise/{name}/filters"] = d.filters
         arrays |= {f"denoise/{name}/{what}": getattr(d.spectra, what) for what in _SPECTRA}
+    arrays |= {f"network/{name}": array for name, array in checkpoint.network.arrays.items()}
     header = {
         "format": FORMAT,
+        "network": dict(checkpoint.network.values),
         "model": checkpoint.model,
         "live_window_s": next((counts.window_s for counts in checkpoint.live.values()), 0.0),
         "live": {",".join(key): counts.as_list() for key, counts in checkpoint.live.items()},
@@ -78,6 +82,10 @@ def read(path: Path) -> Checkpoint:
         ),
         denoisers={name: _denoiser(name, values, arrays) for name, values in header["denoise"].items()},
         live={tuple(key.split(",")): RollingCounts.from_list(header["live_window_s"], v) for key, v in live.items()},
+        network=NetworkState(
+            header.get("network", {}),  # older files have none
+            {name.removeprefix("network/"): a for name, a in arrays.items() if name.startswith("network/")},
+        ),
     )
 
 

@@ -25,18 +25,18 @@ from pipelines.live.hearing import HearingWatch
 from pipelines.live.observe import Observer, counted
 from pipelines.live.publisher import Published, Publisher
 from pipelines.live.source import KafkaBlocks
-from pipelines.search import Stopwatch, Tap, compose, search
+from pipelines.networks import Stopwatch
+from pipelines.search import Tap, compose, search
 from stream import __version__, metrics
 from stream.codec import strain_codec
 from stream.codec.avro import encode_heartbeat
-from stream.detect import Ranked
 from stream.errors import Fenced, TransportError
 from stream.health import HealthServer
 from stream.kafka.consumer import Consumer
 from stream.kafka.ownership import Ownership
 from stream.kafka.producer import Producer
 from stream.kafka.topics import wait_for_topics
-from stream.records import Candidate, Masked, WhitenedSegment
+from stream.records import Candidate, Masked, Statistic, WhitenedSegment
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, SystemClock, ns_to_gps_s
 
@@ -197,6 +197,7 @@ def run(
     with ExitStack() as closing:
         closing.enter_context(own_folders(settings))
         stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
+        closing.callback(stages.close)
         hearing = HearingWatch(settings.strain.detectors, clock)
         stages.tap = _watching(hooks.tap, hearing)
         restored = checkpoint.restore(stages, settings.daemon.state_dir)
@@ -222,7 +223,7 @@ def run(
         closing.callback(server.close)
         _await_topics(settings, stop, observer)
         log.info(
-            "started", version=__version__, model=stages.card.label, provider=settings.infer.provider,
+            "started", version=__version__, model=stages.network.card.label, provider=settings.infer.provider,
             brokers=settings.kafka.bootstrap_servers, detectors=settings.strain.detectors,
             checkpoint_restored=restored, http_port=server.port,
         )  # fmt: skip
@@ -245,11 +246,12 @@ def stay_down(error: Fenced) -> None:
 
 
 def _watching(tap: Tap | None, hearing: HearingWatch) -> Tap:
-    def watch(whitened: Sequence[WhitenedSegment], ranked: Ranked) -> None:
-        hearing.whitened(whitened)
-        metrics.STATISTIC.set(float(ranked.statistic.max()))
+    def watch(whitened: Sequence[WhitenedSegment], statistic: Statistic) -> None:
+        hearing.whitened([s for s in whitened if s.detector not in statistic.deaf])
+        if len(statistic.value):
+            metrics.STATISTIC.set(float(statistic.value.max()))
         if tap is not None:
-            tap(whitened, ranked)
+            tap(whitened, statistic)
 
     return watch
 

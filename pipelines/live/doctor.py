@@ -169,7 +169,7 @@ def _accelerator(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
-    card = compose(settings).card
+    card = compose(settings).network.card
     return Finding("model", True, f"{card.label}: files match its card, warmed up on {settings.infer.provider}")
 
 

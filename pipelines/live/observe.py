@@ -79,7 +79,7 @@ class Observer:
             metrics.DETECTOR_HEARING.labels(ear.detector).set(ear.heard)
             metrics.DETECTOR_SENDING.labels(ear.detector).set(ear.sends)
             metrics.DETECTOR_UNHEARD_SECONDS.labels(ear.detector).set(ear.unheard_s)
-        for detectors, counts in self.stages.slides.counts.items():
+        for detectors, counts in self.stages.network.slides.counts.items():
             metrics.BACKGROUND_SECONDS.labels("".join(detectors)).set(counts.duration_s)
 
     def _count(self, counter: prometheus_client.Counter, key: tuple[str, ...], total: float) -> None:
@@ -107,7 +107,7 @@ class Observer:
             lag_s=self.status.lag_s,
             skipped_s=self.status.skipped_s,
             version=__version__,
-            model=self.stages.card.label,
+            model=self.stages.network.card.label,
         )
 
     def state(self) -> str:

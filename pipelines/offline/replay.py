@@ -30,7 +30,7 @@ def replay_direct(
     stages = compose(settings)
     report = Report(
         detectors=archive.detectors,
-        model=stages.card.label,
+        model=stages.network.card.label,
         duration_s=archive.duration_s,
         stretches=archive.stretches,
         kind=settings.publish.kind,

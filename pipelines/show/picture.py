@@ -15,11 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stream.detect import Ranked
 from stream.detect.head import QUIET
-from stream.records import Candidate, WhitenedSegment
+from stream.records import Candidate, Statistic, WhitenedSegment
 from stream.timebase import NS_PER_S, gps_ns_to_iso
-from stream.types import FloatArray
+from stream.types import FloatArray, IntArray
 
 _BEFORE_S, _AFTER_S = 0.6, 0.3
 _MARGIN_S = 1.0
@@ -37,15 +36,15 @@ class Recorder:
     def __init__(self, seconds: float = 20.0) -> None:
         self._keep_ns = round(seconds * NS_PER_S)
         self._whitened: deque[tuple[WhitenedSegment, ...]] = deque()
-        self._ranked: deque[Ranked] = deque()
+        self._told: deque[Statistic] = deque()
 
-    def __call__(self, whitened: Sequence[WhitenedSegment], ranked: Ranked) -> None:
+    def __call__(self, whitened: Sequence[WhitenedSegment], statistic: Statistic) -> None:
         """Take a span."""
         self._whitened.append(tuple(whitened))
-        self._ranked.append(ranked)
+        self._told.append(statistic)
         while self._whitened[0][0].end_ns < whitened[0].end_ns - self._keep_ns:
             self._whitened.popleft()
-            self._ranked.popleft()
+            self._told.popleft()
 
     def strain(self, detector: str) -> tuple[int, int, FloatArray]:
         """Return start (GPS ns), rate and whitened strain of a detector."""
@@ -53,10 +52,10 @@ class Recorder:
         joined: FloatArray = np.concatenate([p.samples for p in pieces]).astype(np.float64)
         return pieces[0].gps_ns, pieces[0].sample_rate_hz, joined
 
-    def statistic(self) -> tuple[int, int, FloatArray]:
-        """Return start (GPS ns), frame rate and the statistic."""
-        first = self._ranked[0]
-        return first.gps_ns, first.frame_rate_hz, np.concatenate([r.statistic for r in self._ranked])
+    def statistic(self) -> tuple[IntArray, FloatArray, bool]:
+        """Return times (GPS ns), the statistic there, and whether that is a curve."""
+        time_ns = np.concatenate([told.time_ns for told in self._told])
+        return time_ns, np.concatenate([told.value for told in self._told]), self._told[0].is_curve
 
 
 def draw(recorder: Recorder, candidate: Candidate, title: str, path: Path) -> None:
@@ -103,8 +102,11 @@ def _qscan(axes: Axes, recorder: Recorder, detector: str, gps_ns: int) -> None:
 
 
 def _statistic(axes: Axes, recorder: Recorder, candidate: Candidate) -> None:
-    t, values = _around(*recorder.statistic(), candidate.gps_ns)
-    axes.plot(t, np.where(values > QUIET, values, np.nan), color="tab:red", lw=1.0)
+    time_ns, values, is_curve = recorder.statistic()
+    style = {"lw": 1.0} if is_curve else {"ls": "", "marker": "."}
+    t = (time_ns - candidate.gps_ns) / NS_PER_S
+    near = np.abs(t) < _BEFORE_S + _MARGIN_S
+    axes.plot(t[near], np.where(values > QUIET, values, np.nan)[near], color="tab:red", **style)
     axes.axvline(
         (candidate.peak.confirmed_ns - candidate.gps_ns) / NS_PER_S, color="0.5", ls=":", label="peak confirmed"
     )

@@ -14,8 +14,9 @@ import numpy as np
 
 from stream.infer.model import ModelCard
 from stream.infer.session import Session
-from stream.records import Embeddings
+from stream.records import Embeddings, Statistic
 from stream.settings import InferSettings
+from stream.timebase import NS_PER_S
 from stream.types import BoolArray, Float32Array, FloatArray
 
 QUIET = -1e3
@@ -44,6 +45,13 @@ class Ranked:
     statistic: FloatArray
     heard: BoolArray
     singles: FloatArray
+
+    def as_statistic(self) -> Statistic:
+        """Return the curve, a value in the middle of each frame."""
+        middle = (2 * np.arange(len(self.statistic)) + 1) * NS_PER_S // (2 * self.frame_rate_hz)
+        frame_ns = NS_PER_S // self.frame_rate_hz
+        heard_ns = int(np.count_nonzero(self.heard.any(axis=0))) * frame_ns
+        return Statistic(self.gps_ns + middle, self.statistic, True, heard_ns)
 
 
 class Head:

@@ -12,14 +12,24 @@ Arrays in a record are never written to after it was made.
 from __future__ import annotations
 
 from stream.records.arrived import Block, DataQuality, ExternalEvent, StrainBlock, WitnessBlock, WitnessGroup
-from stream.records.events import AlertType, Background, Candidate, Decision, Finding, Peak, Revision
-from stream.records.search import AlignedSpan, Embeddings, FilterInForce, Masked, Segment, Stretch, WhitenedSegment
+from stream.records.events import AlertType, Arrival, Background, Candidate, Decision, Finding, Peak, Revision
+from stream.records.search import (
+    AlignedSpan,
+    Embeddings,
+    FilterInForce,
+    Masked,
+    Segment,
+    Statistic,
+    Stretch,
+    WhitenedSegment,
+)
 from stream.records.status import DetectorStatus, Heartbeat
 from stream.records.triggers import Triggers
 
 __all__ = [
     "AlertType",
     "AlignedSpan",
+    "Arrival",
     "Background",
     "Block",
     "Candidate",
@@ -35,6 +45,7 @@ __all__ = [
     "Peak",
     "Revision",
     "Segment",
+    "Statistic",
     "StrainBlock",
     "Stretch",
     "Triggers",

@@ -9,12 +9,46 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """What one detector heard of a peak.
+
+    Attributes
+    ----------
+    time_ns : int
+        When the merger passed it.
+    snr : complex
+        Of the peak's template; each quadrature has unit variance in noise.
+    chisq : (float, float)
+        Of autocorrelation and of time slices, over their expectations; NaN where there is none to compute.
+    """
+
+    detector: str
+    time_ns: int
+    snr: complex
+    chisq: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
     """A local maximum of the ranking statistic, which nothing within the confirmation time on either side surpasses.
 
-    ``gps_ns`` is the estimated merger time at the geocentre's accuracy of one frame; ``confirmed_ns`` the end
-    of the data that confirmed it; ``per_detector`` the single-detector statistics at the peak; ``heard`` who could
-    have taken part, empty for the same as ``detectors``.
+    Attributes
+    ----------
+    gps_ns : int
+        Estimated merger time, at the geocentre's accuracy of one frame, or the mean of the arrivals.
+    statistic : float
+    detectors : tuple of str
+        Those that take part.
+    per_detector : tuple of (str, float)
+        What each says alone: single-detector statistic, or SNR.
+    confirmed_ns : int
+        End of the data that confirmed it.
+    heard : tuple of str
+        Those that could have taken part; empty: the same as ``detectors``.
+    template : int or None
+        Number of the loudest template, where there are any.
+    arrivals : tuple of Arrival
+        Of the loudest template; empty where the network knows none.
     """
 
     gps_ns: int
@@ -23,6 +57,8 @@ class Peak:
     per_detector: tuple[tuple[str, float], ...]
     confirmed_ns: int
     heard: tuple[str, ...] = ()
+    template: int | None = None
+    arrivals: tuple[Arrival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

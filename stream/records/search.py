@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stream.records.arrived import WitnessGroup
 from stream.timebase import HOP_NS, NS_PER_S
-from stream.types import BoolArray, Float32Array, FloatArray
+from stream.types import BoolArray, Float32Array, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,31 @@ class Embeddings:
     frame_rate_hz: int
     frames: Float32Array
     valid: BoolArray  # shape (n_frames,)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """What a network made of a span, for pictures and metrics.
+
+    Attributes
+    ----------
+    time_ns : array of int64, shape (n,)
+        GPS.
+    value : array of float64, shape (n,)
+        The ranking statistic there.
+    is_curve : bool
+        Whether there is a value at every time, and not at events alone.
+    heard_ns : int
+        How much of the span was heard by any detector.
+    deaf : tuple of str
+        Detectors whose strain the network cannot search yet, whether or not there is any.
+    """
+
+    time_ns: IntArray
+    value: FloatArray
+    is_curve: bool
+    heard_ns: int
+    deaf: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def main() -> None:
     blocks: list[Block] = source()  # type: ignore[assignment]
     search(one_by_one(blocks), stages, report)
     readings.append(round(resident_mb(), 1))
-    live_s = sum(counts.duration_s for counts in stages.slides.counts.values())
+    live_s = sum(counts.duration_s for counts in stages.network.slides.counts.values())
     print(json.dumps({"resident_mb": readings, "candidates": len(report.candidates), "live_background_s": live_s}))
 
 

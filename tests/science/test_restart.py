@@ -13,8 +13,7 @@ from pipelines.live import checkpoint
 from pipelines.offline.report import Report
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.configuration import load_settings
-from stream.detect import Ranked
-from stream.records import Block, WhitenedSegment, WitnessBlock
+from stream.records import Block, Statistic, WhitenedSegment, WitnessBlock
 from stream.settings import Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import NS_PER_S
@@ -43,7 +42,7 @@ def whiten(stages: Stages, given: Iterable[Block]) -> tuple[Float32Array, BoolAr
     """Whitened strain of H1, shape (n_hops, 128), and which hops are valid."""
     seen: list[WhitenedSegment] = []
 
-    def tap(whitened: Sequence[WhitenedSegment], _: Ranked) -> None:
+    def tap(whitened: Sequence[WhitenedSegment], _: Statistic) -> None:
         seen.extend(whitened)
 
     stages.tap = tap

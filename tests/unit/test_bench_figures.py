@@ -7,7 +7,7 @@ from typing import cast
 
 from pipelines.live.observe import Observer
 from pipelines.live.publisher import Published
-from pipelines.search import Stopwatch
+from pipelines.networks import Stopwatch
 from pipelines.show.bench import _figures, _Ledger
 from stream.records import AlertType, Background, Candidate, Peak
 from stream.timebase import NS_PER_S

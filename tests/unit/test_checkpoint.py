@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipelines.live import checkpoint, checkpoint_file
+from pipelines.networks.embedding import EmbeddingNetwork
 from pipelines.offline.report import Report
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.condition.psd import PsdState
@@ -46,9 +47,9 @@ def test_a_restored_search_hears_from_its_first_block(run_for_a_while: Stages, t
     for name, conditioner in fresh.condition.items():
         assert conditioner.psd_ready
         np.testing.assert_allclose(conditioner.psd(), run_for_a_while.condition[name].psd(), rtol=1e-6)
-    kept = {k: c.duration_s for k, c in run_for_a_while.slides.counts.items()}
+    kept = {k: c.duration_s for k, c in run_for_a_while.network.slides.counts.items()}
     assert kept
-    assert {k: c.duration_s for k, c in fresh.slides.counts.items()} == kept
+    assert {k: c.duration_s for k, c in fresh.network.slides.counts.items()} == kept
 
 
 def test_the_live_background_of_another_network_of_that_name_is_not_taken_up(
@@ -56,10 +57,12 @@ def test_the_live_background_of_another_network_of_that_name_is_not_taken_up(
 ) -> None:
     checkpoint.save(run_for_a_while, tmp_path)
     fresh = compose(Settings())
-    fresh.card = replace(fresh.card, digests={**fresh.card.digests, "head.onnx": "0" * 64})
+    card = fresh.network.card
+    other = replace(card, digests={**card.digests, "head.onnx": "0" * 64})
+    fresh.network = EmbeddingNetwork(other, Settings())
     assert checkpoint.restore(fresh, tmp_path)
     assert all(c.psd_ready for c in fresh.condition.values())
-    assert fresh.slides.counts == {}
+    assert fresh.network.slides.counts == {}
 
 
 def test_nothing_there_is_no_error(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any, cast
 import fastavro
 import pytest
 
+from pipelines.networks import Stopwatch
 from pipelines.offline.replay import write_report_alerts
 from pipelines.offline.report import Report
-from pipelines.search import Stages, Stopwatch, step
+from pipelines.search import Stages, step
 from pipelines.show.demo import DemoResult
 from pipelines.subscribe import receive
 from stream.codec.alert import encode
@@ -39,19 +40,16 @@ def stages(found: list[tuple[int, float, float]], done: list[object]) -> Stages:
     """A search that finds these peaks in its next span, and notes what its slides are told."""
     assessed = {peak(t, s): candidate(t, s, far_hz) for t, s, far_hz in found}
 
-    def nothing(*_: Any) -> list[Any]:
-        return []
-
-    room = SimpleNamespace(step=nothing)
+    network = SimpleNamespace(
+        step=lambda *_: (list(assessed), None),
+        significance=SimpleNamespace(assess=assessed.__getitem__),
+        slides=SimpleNamespace(exclude=done.append),
+        learn=lambda: done.append("added"),
+    )
     return cast(
         "Stages",
-        SimpleNamespace(
-            denoise={}, condition={}, encode=room, rank=room, tap=None, watch=Stopwatch(), far_threshold_hz=1e-4,
-            peaks=SimpleNamespace(step=lambda _: list(assessed)),
-            significance=SimpleNamespace(assess=assessed.__getitem__),
-            slides=SimpleNamespace(exclude=done.append, add=lambda _: done.append("added")),
-        ),
-    )  # fmt: skip
+        SimpleNamespace(denoise={}, condition={}, network=network, tap=None, watch=Stopwatch(), far_threshold_hz=1e-4),
+    )
 
 
 def test_every_candidate_below_the_threshold_is_handed_on_the_louder_peak_of_an_event_too() -> None:

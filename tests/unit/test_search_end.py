@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipelines import search as module
+from pipelines.networks import Stopwatch
 from pipelines.offline.report import Report
-from pipelines.search import Stages, Stopwatch, one_by_one, search
+from pipelines.search import Stages, one_by_one, search
 from stream.align import Aligner
 from stream.records import AlignedSpan, DataQuality, StrainBlock
 from stream.settings import AlignSettings, StrainSettings
