@@ -21,7 +21,7 @@ class EmbeddingNetwork:
         self._encode = EncoderStage(card, settings.infer)
         self._encode.warm_up(len(settings.strain.detectors))
         self._rank = HeadStage(head)
-        self._peaks = PeakFinder(settings.detect, card.frame_rate_hz, card.delay_frames)
+        self._peaks = PeakFinder(settings.detect, card.encoder.frame_rate_hz, card.encoder.delay_frames)
         self.slides = LiveSlides.of(head, card, settings)
         self.significance = Significance(settings.significance, load_shipped(card), self.slides, card.label)
         self._span: tuple[Embeddings, ...] = ()

@@ -57,9 +57,9 @@ def test_the_live_background_of_another_network_of_that_name_is_not_taken_up(
 ) -> None:
     checkpoint.save(run_for_a_while, tmp_path)
     fresh = compose(Settings())
+    assert isinstance(fresh.network, EmbeddingNetwork)
     card = fresh.network.card
-    other = replace(card, digests={**card.digests, "head.onnx": "0" * 64})
-    fresh.network = EmbeddingNetwork(other, Settings())
+    fresh.network.card = replace(card, digests={**card.digests, "head.onnx": "0" * 64})
     assert checkpoint.restore(fresh, tmp_path)
     assert all(c.psd_ready for c in fresh.condition.values())
     assert fresh.network.slides.counts == {}
