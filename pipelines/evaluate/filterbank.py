@@ -69,17 +69,22 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=4.0)
     parser.add_argument("--spectrum", default="aLIGO_O4", help="a named one, or random")
     parser.add_argument("--glitches", action="store_true")
+    parser.add_argument("--precessing", action="store_true", help="isotropic spins, and not their aligned parts alone")
+    parser.add_argument("--glitch-term", type=Path, help="coefficients of the learned glitch term: rank by it too")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     scene = SceneConfig(
         seed=arguments.seed,
         spectrum=arguments.spectrum,
         glitch_rate_hz=O3A_GLITCH_RATE_HZ if arguments.glitches else 0.0,
-        population=Population(),
+        population=Population(precessing=arguments.precessing),
     )
-    searcher = NetworkSearch("C", arguments.bank, arguments.out / "triggers", arguments.floor)
+    kept = arguments.out / "triggers"
+    searchers = [NetworkSearch("C", arguments.bank, kept, arguments.floor)]
+    if arguments.glitch_term is not None:
+        searchers.append(NetworkSearch("D", arguments.bank, kept, arguments.floor, arguments.glitch_term))
     with progress("stretches searched", "") as shown:
-        measured = evaluate(plan(scene, arguments.injections, arguments.years), [searcher], arguments.out, shown, 1)
+        measured = evaluate(plan(scene, arguments.injections, arguments.years), searchers, arguments.out, shown, 1)
     fractions = {
         name: {far: row["fraction_of_limit"][far] for far in FARS_HZ} for name, row in measured.summary.items()
     }

@@ -1,7 +1,8 @@
 """Binary-black-hole waveforms, and what each detector sees of them.
 
-IMRPhenomXP (precessing, dominant modes; Pratten et al., Phys. Rev. D 103, 104056 (2021)) through lalsimulation's
-conditioned time-domain interface; antenna patterns, light-travel times and sidereal time through lal.
+IMRPhenomXP (precessing, dominant modes; Pratten et al., Phys. Rev. D 103, 104056 (2021)), or IMRPhenomXPHM with higher
+modes, through lalsimulation's conditioned time-domain interface; antenna patterns, light-travel times and sidereal time
+through lal.
 """
 
 from __future__ import annotations
@@ -69,13 +70,16 @@ class DetectorSignal:
     arrival_ns: int
 
 
-def polarizations(parameters: BinaryParameters, sample_rate_hz: int, low_frequency_hz: float = 20.0) -> Polarizations:
+def polarizations(
+    parameters: BinaryParameters, sample_rate_hz: int, low_frequency_hz: float = 20.0, *, higher_modes: bool = False
+) -> Polarizations:
     """Return the polarisations, tapered at their start at ``low_frequency_hz``."""
     p = parameters
+    approximant = lalsimulation.IMRPhenomXPHM if higher_modes else lalsimulation.IMRPhenomXP
     hp, hc = lalsimulation.SimInspiralTD(
         p.mass1_msun * lal.MSUN_SI, p.mass2_msun * lal.MSUN_SI, *p.spin1, *p.spin2,
         p.luminosity_distance_mpc * 1e6 * lal.PC_SI, p.inclination_rad, p.phase_rad, 0.0, 0.0, 0.0,
-        1.0 / sample_rate_hz, low_frequency_hz, 20.0, None, lalsimulation.IMRPhenomXP,
+        1.0 / sample_rate_hz, low_frequency_hz, 20.0, None, approximant,
     )  # fmt: skip
     before_s = -float(hp.epoch)
     index = round(before_s * sample_rate_hz)
@@ -85,10 +89,15 @@ def polarizations(parameters: BinaryParameters, sample_rate_hz: int, low_frequen
 
 
 def project(
-    parameters: BinaryParameters, detectors: tuple[str, ...], sample_rate_hz: int, low_frequency_hz: float = 20.0
+    parameters: BinaryParameters,
+    detectors: tuple[str, ...],
+    sample_rate_hz: int,
+    low_frequency_hz: float = 20.0,
+    *,
+    higher_modes: bool = False,
 ) -> dict[str, DetectorSignal]:
     """Return the strain in each detector, delayed to a fraction of a sample."""
-    waves = polarizations(parameters, sample_rate_hz, low_frequency_hz)
+    waves = polarizations(parameters, sample_rate_hz, low_frequency_hz, higher_modes=higher_modes)
     gps = lal.LIGOTimeGPS(*divmod(parameters.geocent_ns, NS_PER_S))
     sidereal_rad = lal.GreenwichMeanSiderealTime(gps)
     pad = sample_rate_hz // 16
