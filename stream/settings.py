@@ -170,7 +170,12 @@ class SignificanceSettings(Section):
         gt=0,
         description="Below this the alert is marked significant (1/month over 7 searches).",
     )
-    slides: int = Field(32, ge=0, description="Live time slides per pair of detectors; 0 keeps the shipped background.")
+    slides: int = Field(
+        32,
+        ge=0,
+        description="Live time slides per pair of detectors; 0 keeps the shipped background. A matched-filter network "
+        "makes all that its blocks hold, whatever the number.",
+    )
     live_window_s: float = Field(86_400.0, gt=0, description="Live background covers the last so much data.")
 
 

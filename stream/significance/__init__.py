@@ -7,6 +7,7 @@ with the model; the slides of this run join it as they accumulate; the larger ra
 from stream.significance.background import BackgroundCounts
 from stream.significance.classes import BackgroundClass, class_of
 from stream.significance.far import Significance
+from stream.significance.live_triggers import TriggerSlides
 from stream.significance.rate import Rate
 from stream.significance.rolling import RollingCounts
 from stream.significance.shipped import Curve, Shipped, load_shipped, set_name
@@ -22,6 +23,7 @@ __all__ = [
     "Shipped",
     "SignalReach",
     "Significance",
+    "TriggerSlides",
     "class_of",
     "load_shipped",
     "set_name",

@@ -32,9 +32,8 @@ from stream.significance.rate import MOST_HZ, Counts, Rate
 class Live(Protocol):
     """A background that grows; the key is that of a :class:`~stream.significance.classes.BackgroundClass`."""
 
-    @property
-    def counts(self) -> Mapping[tuple[str, ...], Counts]:
-        """Counts by class."""
+    def counts_at(self, gps_ns: int) -> Mapping[tuple[str, ...], Counts]:
+        """Return what counts for a peak at a time, by class; peaks are asked for in the order of time."""
         ...
 
 
@@ -73,7 +72,7 @@ class Significance:
     def assess(self, peak: Peak) -> Candidate:
         """Return the candidate of a peak."""
         of = class_of(peak, ranks_alone=self._ranks_alone)
-        shipped, live = self._shipped_rate(peak.statistic, of), self._live_rate(peak.statistic, of)
+        shipped, live = self._shipped_rate(peak.statistic, of), self._live_rate(peak, of)
         if shipped is not None and (live is None or live.far_hz <= shipped.far_hz):
             rate, source = shipped, "shipped"
         elif live is not None:
@@ -87,11 +86,11 @@ class Significance:
         counts = self._shipped.get(of.name)
         return None if counts is None else counts.rate(statistic)
 
-    def _live_rate(self, statistic: float, of: BackgroundClass) -> Rate | None:
+    def _live_rate(self, peak: Peak, of: BackgroundClass) -> Rate | None:
         """Return what live says, or None where it has nothing to say."""
-        counts = self._live.counts.get(of.key) if self._live is not None else None
+        counts = self._live.counts_at(peak.gps_ns).get(of.key) if self._live is not None else None
         if counts is None:
             return None
-        rate = counts.rate(statistic)
+        rate = counts.rate(peak.statistic)
         enough_s = self._limit_s if rate.is_limit and of.name in self._shipped else self._counted_s
         return rate if rate.duration_s >= enough_s / of.share else None

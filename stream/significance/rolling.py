@@ -10,6 +10,9 @@ from stream.significance.rate import MOST_HZ, Rate
 from stream.timebase import NS_PER_S
 
 _PARTS = 24
+EVERYTHING = -1e9
+"""No peak is quieter."""
+
 KEPT_IN_PART = 1000
 
 
@@ -35,13 +38,23 @@ class RollingCounts:
         What is known already, from a checkpoint; of any length, oldest first.
     kept : int
         How many peaks of a part are kept.
+    complete_above : float
+        Every peak above this value is counted.
     """
 
-    def __init__(self, window_s: float, parts: Iterable[Part] = (), kept: int = KEPT_IN_PART) -> None:
+    def __init__(
+        self,
+        window_s: float,
+        parts: Iterable[Part] = (),
+        kept: int = KEPT_IN_PART,
+        *,
+        complete_above: float = EVERYTHING,
+    ) -> None:
         self.window_s = window_s
         self._window_ns = round(window_s * NS_PER_S)
         self._part_ns = max(1, self._window_ns // _PARTS)
         self._kept = kept
+        self._complete_above = complete_above
         self.parts = list(parts)
 
     def add(self, statistics: Iterable[float], duration_s: float, gps_ns: int) -> None:
@@ -50,7 +63,7 @@ class RollingCounts:
             self.parts.clear()  # of a clock that was far ahead
         if not self.parts or gps_ns >= self.parts[-1].end_ns:
             start_ns = gps_ns // self._part_ns * self._part_ns
-            counts = BackgroundCounts(kept=self._kept)
+            counts = BackgroundCounts(complete_above=self._complete_above, kept=self._kept)
             self.parts.append(Part(start_ns, start_ns + self._part_ns, counts))
             self.parts = [part for part in self.parts if part.end_ns > gps_ns - self._window_ns]
         self.parts[-1].counts.add(statistics, duration_s)
@@ -82,7 +95,8 @@ class RollingCounts:
             Part(p.start_ns, p.end_ns, BackgroundCounts.from_dict(p.counts.as_dict(), self._kept))
             for p in self.parts[-1:]
         ]
-        return RollingCounts(self.window_s, self.parts[:-1] + newest, self._kept)
+        parts = self.parts[:-1] + newest
+        return RollingCounts(self.window_s, parts, self._kept, complete_above=self._complete_above)
 
     def as_list(self) -> list[dict[str, object]]:
         """Return what :meth:`from_list` reads."""

@@ -12,7 +12,7 @@ back into it. What is removed is gone from the background whether it was a signa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Self
@@ -160,6 +160,10 @@ class LiveSlides:
         self._excluded.append(gps_ns)
         for start_ns, _, valid in self._seconds:
             self._remove(start_ns, valid, gps_ns)
+
+    def counts_at(self, gps_ns: int) -> Mapping[tuple[str, ...], RollingCounts]:
+        """Return what counts for a peak at a time: all that was counted."""
+        return self.counts
 
     def take_up(self, counts: dict[tuple[str, ...], RollingCounts]) -> None:
         """Go on from counts of an earlier run, under this run's window."""

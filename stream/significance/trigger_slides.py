@@ -91,18 +91,18 @@ def slide_triggers(
     excluded : sequence of (int, int)
         Stretches of GPS nanoseconds that take no part in any detector, as candidates' own.
     """
-    heard = [_without(t, excluded) for t in triggers]
+    heard = [without(t, excluded) for t in triggers]
     numbers = np.concatenate((np.arange(-config.slides, 0), np.arange(1, config.slides + 1)))
     found = list(_ranked(heard, ranking, config))
     slide, time_ns, statistic = (np.concatenate(x) for x in list(zip(*found, strict=True))[:3])
     members = np.concatenate([f[3] for f in found])
-    order = _one_of_each(slide, time_ns, statistic)
+    order = loudest_of_each(slide, time_ns, statistic)
     return SlidEvents(
         live_ns(heard, numbers, config.step_s), slide[order], time_ns[order], statistic[order], members[order]
     )
 
 
-def _without(own: Triggers, excluded: Sequence[tuple[int, int]]) -> Triggers:
+def without(own: Triggers, excluded: Sequence[tuple[int, int]]) -> Triggers:
     """Return triggers in valid hops only, and hops that an excluded stretch touches as not valid."""
     valid = own.valid.copy()
     for start_ns, end_ns in excluded:
@@ -175,7 +175,7 @@ def _rank_around(
     return slide[group][good], at_ns[good], events.statistic[good], members[good]
 
 
-def _one_of_each(slide: IntArray, time_ns: IntArray, statistic: FloatArray) -> IntArray:
+def loudest_of_each(slide: IntArray, time_ns: IntArray, statistic: FloatArray) -> IntArray:
     """Return the events than which no louder one is as near as the same event, in the order of slide and time."""
     order = np.lexsort((time_ns, slide))
     span = int(np.ptp(time_ns)) + 2 * SAME_EVENT_NS if len(order) else 0

@@ -36,7 +36,10 @@ class Live:
     """Stands where live slides stand, with counts made by hand."""
 
     def __init__(self, counts: Counts, detectors: tuple[str, ...] = ("H1", "L1")) -> None:
-        self.counts: Mapping[tuple[str, ...], Counts] = {detectors: counts}
+        self._counts: Mapping[tuple[str, ...], Counts] = {detectors: counts}
+
+    def counts_at(self, gps_ns: int) -> Mapping[tuple[str, ...], Counts]:
+        return self._counts
 
 
 def background(draw_s: tuple[float, float]) -> st.SearchStrategy[BackgroundCounts]:
