@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from stream.errors import ModelError
 from stream.infer import ModelCard, open_model
 from stream.records import Peak, Statistic, WhitenedSegment
 from stream.settings import Settings
@@ -123,8 +122,11 @@ def open_network(settings: Settings, model: str | None = None) -> Network:
         If the model or the accelerator that was asked for is not there.
     """
     card = open_model(model or settings.infer.model)
+    # Each kind loads when it is asked for.
     if card.kind == "filterbank":
-        raise ModelError(f"model {card.label} is not in the loop yet: choose another with infer.model")
-    from pipelines.networks.embedding import EmbeddingNetwork  # noqa: PLC0415 - each kind loads when it is asked for
+        from pipelines.networks.filterbank import FilterBankNetwork  # noqa: PLC0415
+
+        return FilterBankNetwork(card, settings)
+    from pipelines.networks.embedding import EmbeddingNetwork  # noqa: PLC0415
 
     return EmbeddingNetwork(card, settings)

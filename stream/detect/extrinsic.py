@@ -105,11 +105,23 @@ class ExtrinsicTerm:
         silence_snr: FloatArray,
     ) -> None:
         self.detectors = detectors
-        self._sensitivity = dict(zip(detectors, sensitivity.tolist(), strict=True))
+        self._sensitivity: dict[str, float] = dict(zip(detectors, sensitivity.tolist(), strict=True))
         self._volume = dict(zip(detectors, volume.tolist(), strict=True))
         self.pairs = pairs
         self._silence = silence
         self._silence_snr = silence_snr
+
+    def sensitivity(self, detector: str) -> float:
+        """Return a detector's nominal sensitivity, that of the first being 1.
+
+        Raises
+        ------
+        ModelError
+            If the tables do not know it.
+        """
+        if detector not in self._sensitivity:
+            raise _unknown(detector, self.detectors)
+        return self._sensitivity[detector]
 
     def most(self, q: FloatArray, count: int, relative: float) -> FloatArray:
         """Return the most that T can be, shape (n,), of ``count`` detectors whose SNRs are equal, their squares' sum q.
@@ -201,10 +213,7 @@ class ExtrinsicTerm:
         swapped = (first, second) not in self.pairs
         table = self.pairs.get((second, first) if swapped else (first, second))
         if table is None:
-            raise ModelError(
-                f"no extrinsic table for {first} and {second}: there are {', '.join(self.detectors)}; make them with "
-                "python -m pipelines.train.extrinsic"
-            )
+            raise _unknown(f"{first} and {second}", self.detectors)
         return table, swapped
 
     def save(self, path: Path) -> None:
@@ -249,3 +258,9 @@ def load_extrinsic(path: Path = SHIPPED) -> ExtrinsicTerm:
         raise ModelError(
             f"{path} is not a file of extrinsic tables ({error}): make it with python -m pipelines.train.extrinsic"
         ) from error
+
+
+def _unknown(what: str, known: tuple[str, ...]) -> ModelError:
+    return ModelError(
+        f"no extrinsic table for {what}: there are {', '.join(known)}; make them with python -m pipelines.train.extrinsic"
+    )

@@ -34,7 +34,7 @@ class Triggers:
         What each counts for less because real noise makes more of its like than Gaussian noise, never above 0; 0 from
         the filter bank.
     relative : array of float32, shape (n_hops,)
-        The detector's sensitivity over its nominal one, hop by hop; 1 from the filter bank.
+        The detector's sensitivity over its nominal one, hop by hop; 1 where nothing was heard yet.
     """
 
     detector: str

@@ -86,13 +86,16 @@ class FilterBankStage:
     shared : FilterBank
     floor : float
         Least |z| of a trigger.
+    nominal : float
+        The detector's nominal sensitivity, that of the bank's own spectrum being 1.
     """
 
-    def __init__(self, detector: str, shared: FilterBank, floor: float = 4.0) -> None:
+    def __init__(self, detector: str, shared: FilterBank, floor: float = 4.0, nominal: float = 1.0) -> None:
         self.detector = detector
         self._session = shared.session
         self._n_templates = len(shared.bank)
         self._follower = Follower(shared.waveforms, shared.losses, shared.executor)
+        self._nominal_sigma = nominal * shared.bank.sigma_mpc
         self._floor = floor
         self._filter: FilterInForce | None = None
         self._next_ns: int | None = None
@@ -222,8 +225,12 @@ class FilterBankStage:
         time_ns = peaks.time_ns(gps_ns, _HISTORY - 1)
         return Triggers(
             self.detector, gps_ns, duration_ns, heard, peaks.template.astype(np.int32), time_ns, peaks.snr, chisq,
-            np.zeros(len(time_ns), np.float32), np.ones(len(heard), np.float32),
+            np.zeros(len(time_ns), np.float32), np.full(len(heard), self._relative(weights), np.float32),
         )  # fmt: skip
+
+    def _relative(self, weights: Weights) -> float:
+        """Return the present sensitivity over the nominal one: the middle one of all templates'."""
+        return float(np.median(weights.sigma / self._nominal_sigma))
 
 
 def _after(old: Float32Array | None, new: Float32Array) -> Float32Array:
