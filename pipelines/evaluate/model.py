@@ -1,6 +1,7 @@
 """A model as a search that is measured: the real loop, opened wide, and slides of what it heard as background.
 
-The loop runs twice over a stretch. With the injections every peak becomes a candidate, however faint: what counts is
+A network of embeddings (of one of matched filters :mod:`pipelines.evaluate.trigger_model` tells): the loop runs twice
+over a stretch. With the injections every peak becomes a candidate, however faint: what counts is
 its statistic, since the false-alarm rate follows here from slides of this very data, and not from the file that was
 shipped with the model. Without them its frames are kept where the live slides would take them, and are slid here.
 """
@@ -18,6 +19,7 @@ from pipelines.evaluate.network_slides import slide
 from pipelines.evaluate.scene import SETTLED_S, START_S, Scene, loudest_near
 from pipelines.evaluate.searched import Counts, Searched
 from pipelines.evaluate.slid import Stretch
+from pipelines.evaluate.trigger_model import search_triggers
 from pipelines.networks.embedding import EmbeddingNetwork
 from pipelines.search import compose, one_by_one, search
 from stream.detect import Head
@@ -61,6 +63,9 @@ class ModelSearch:
 
     def search(self, scene: Scene, background_s: float) -> Searched:
         """Search a stretch with its injections, and slide it without them."""
+        card = open_model(self.model)
+        if card.kind == "filterbank":
+            return search_triggers(scene, card, self._settings(scene, _WIDE_HZ), background_s)
         heard = _Heard()
         stages = compose(self._settings(scene, _WIDE_HZ))
         search(one_by_one(scene.blocks()), stages, heard)
