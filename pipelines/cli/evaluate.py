@@ -98,6 +98,48 @@ def _sensitivity_table(summary: dict[str, Any], details: dict[str, Any]) -> None
     Console().print(table)
 
 
+@evaluate_app.command("mlgwsc")
+def mlgwsc(
+    out: Annotated[Path, typer.Option(help="Folder of results; what it already holds is not searched again.")],
+    model: Annotated[list[str] | None, typer.Option(help="Model, by name or folder (with a slash); repeat.")] = None,
+    dataset: Annotated[int, typer.Option(help="1 to 3.", min=1, max=3)] = 1,
+    hours: Annotated[float, number("Hours of data, filled up to stretches of two.", 0.1, 800)] = 10.0,
+    spectra: Annotated[
+        Path | None, typer.Option(help="The challenge's spectra (H1/psd-0.hdf ...), for 2 and 3.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 1,
+    as_json: Json = False,
+) -> None:
+    """How far models see by the rules of MLGWSC-1 (arXiv:2209.11146), beside the published distances.
+
+    Its data are made anew from a seed, a few hours instead of a month; false-alarm rates come from slides of them.
+
+    Examples
+    --------
+      tocsin evaluate mlgwsc --out mlgwsc --dataset 1 --hours 4 --model carillon
+    """
+    from pipelines.evaluate.mlgwsc import Entry, measure, spectra_folder
+    from pipelines.evaluate.model import ModelSearch
+    from pipelines.progress import progress
+
+    configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    entry = Entry.of(dataset, hours, seed, spectra_folder(spectra))
+    with progress("stretches searched", "") as shown:
+        made = measure(entry, [ModelSearch.of(name) for name in model or ["first"]], out, shown)
+    show(made) if as_json else _mlgwsc_table(made)
+
+
+def _mlgwsc_table(made: dict[str, Any]) -> None:
+    table = Table("search", "FAR", "sensitive distance in Mpc", "found", title=f"MLGWSC-1, dataset {made['dataset']}")
+    for name, row in made["ours"].items():
+        for far, reach in row["sensitive_distance"].items():
+            far_away = "-" if reach is None else f"{reach['distance_mpc']} ± {reach['error_mpc']}"
+            table.add_row(name, far, far_away, "-" if reach is None else f"{reach['found']} of {row['injections']}")
+    for name, distance_mpc in made["published_mpc_at_1/month"].items():
+        table.add_row(f"{name}, published", "1/month", str(distance_mpc), "")
+    Console().print(table)
+
+
 @evaluate_app.command("background")
 def background(
     hours: Annotated[float, number("Hours of data.", 0.05, 1000)] = 3.0,

@@ -41,7 +41,7 @@ class Entry:
     @classmethod
     def of(cls, dataset: int, hours: float, seed: int, spectra: Path | None) -> Entry:
         """Return as many stretches as fill some hours."""
-        return cls(dataset, seed, max(1, math.ceil(hours * 3600 / STRETCH_S)), spectra)
+        return cls(dataset, seed, max(1, math.ceil(hours * 3600 / STRETCH_S)), spectra, STRETCH_S)
 
 
 def measure(entry: Entry, searchers: Sequence[Searcher], folder: Path, shown: Progress | None = None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A matched-filter network as a search that is measured: the real loop, opened wide, and slides of its triggers.
 
-As :mod:`pipelines.evaluate.model` does with networks of embeddings. The loop runs once, with the injections: every event
-becomes a candidate, however faint, and what the live slides would have taken is kept and slid here by every whole
+As :mod:`pipelines.evaluate.model` does with networks of embeddings. The loop runs once, with the injections: every
+event becomes a candidate, however faint, and what the live slides would have taken is kept and slid here by every whole
 second, less what lies round the injections. An event of one detector among several can ring live as well; its
 background is its own time alone, which holds no month, so that coincidences alone count here, with the share of the
 false-alarm rate that they have live.

@@ -262,5 +262,6 @@ def load_extrinsic(path: Path = SHIPPED) -> ExtrinsicTerm:
 
 def _unknown(what: str, known: tuple[str, ...]) -> ModelError:
     return ModelError(
-        f"no extrinsic table for {what}: there are {', '.join(known)}; make them with python -m pipelines.train.extrinsic"
+        f"no extrinsic table for {what}: there are {', '.join(known)}; make them with "
+        "python -m pipelines.train.extrinsic"
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from pipelines.evaluate.challenge import (
     DATASETS,
     ChallengeScene,
@@ -120,3 +123,17 @@ def test_a_measurement_goes_on_where_it_was_and_takes_more_hours(tmp_path: Path)
     assert made[0]["ours"]["knows"]["injections"] < made[1]["ours"]["knows"]["injections"]
     assert made[1]["published_mpc_at_1/month"]["PyCBC"] == 2492
     assert made[1]["hours"] == round(2 * 120 / 3600, 2)
+
+
+def test_the_command_prints_our_figures_beside_the_published_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.evaluate.mlgwsc.STRETCH_S", 200)
+    monkeypatch.setattr("pipelines.evaluate.model.ModelSearch.of", lambda _: Knows())
+    arguments = ["evaluate", "mlgwsc", "--out", str(tmp_path), "--hours", "0.1"]
+    printed = CliRunner().invoke(app, arguments)
+    assert printed.exit_code == 0, printed.output
+    assert "PyCBC, published" in printed.output
+    assert "knows" in printed.output
+    as_json = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert as_json["dataset"] == 1
