@@ -33,6 +33,9 @@ class Sink(Protocol):
 Tap = Callable[[Sequence[WhitenedSegment], Statistic], None]
 """Sees what passes by, for pictures and metrics: whitened strain and the ranking statistic of a span."""
 
+Beside = Callable[[Sequence[WhitenedSegment], Sequence[Candidate]], None]
+"""Has a span after the network has, with the candidates that it gave, and may replace the network for the next."""
+
 
 @dataclass(slots=True)
 class Stages:
@@ -45,6 +48,7 @@ class Stages:
     far_threshold_hz: float
     watch: Stopwatch = field(default_factory=Stopwatch)
     tap: Tap | None = None
+    beside: Beside | None = None
 
     def close(self) -> None:
         """End what runs beside the search."""
@@ -112,11 +116,15 @@ def step(span: AlignedSpan, stages: Stages, sink: Sink) -> None:
     peaks, statistic = network.step(whitened, watch)
     if stages.tap is not None:
         stages.tap(whitened, statistic)
+    found = []
     for peak in peaks:
         with watch("significance"):
             candidate = network.significance.assess(peak)
         if candidate.far_hz <= stages.far_threshold_hz:
             sink.candidate(candidate)
+            found.append(candidate)
             network.slides.exclude(candidate.gps_ns)
     with watch("slides"):
         network.learn()
+    if stages.beside is not None:
+        stages.beside(whitened, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 _COMPUTE_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_RATIO = (1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 1e2, 1e3, 1e4, 1e6)
 _ALERT_S = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 STAGE_SECONDS = Histogram(
@@ -50,4 +51,16 @@ DETECTOR_SENDING = Gauge("tocsin_detector_sending", "1 when messages come from t
 DETECTOR_UNHEARD_SECONDS = Gauge(
     "tocsin_detector_unheard_seconds", "Time since the detector's strain was last searched.", ("detector",)
 )
+MODEL = Gauge("tocsin_model", "1 for each network that runs, by its role: live or shadow.", ("model", "role"))
+SHADOW_EVENTS = Counter(
+    "tocsin_shadow_events_total",
+    "Candidates below the FAR threshold that both networks have (both), or one alone (live_only, shadow_only).",
+    ("outcome",),
+)
+SHADOW_FAR_RATIO = Histogram(
+    "tocsin_shadow_far_ratio",
+    "FAR by the shadow over FAR by the live network, of candidates that both have.",
+    buckets=_RATIO,
+)
+SHADOW_FAULTS = Counter("tocsin_shadow_faults_total", "Networks beside the live one that could not run, or failed.")
 BACKGROUND_SECONDS = Gauge("tocsin_live_background_seconds", "Live background, all slides together.", ("detectors",))

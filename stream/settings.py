@@ -145,6 +145,9 @@ class InferSettings(Section):
     """Where and how the networks run."""
 
     model: str = Field("first", description="Name of a shipped model, or path of a model folder.")
+    shadow: str | None = Field(
+        None, description="A second network on the same strain, compared with the live one; it rings no bell."
+    )
     provider: Literal["cpu", "cuda", "tensorrt"] = Field(
         "cpu", description="Execution provider; it is there or the daemon refuses to start."
     )

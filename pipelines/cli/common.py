@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +39,15 @@ def settings_from(
     plain = sys.stderr.isatty() and "log_format" not in settings.daemon.model_fields_set
     configure_logging(settings.daemon.log_level, "console" if plain else settings.daemon.log_format)
     return settings
+
+
+def whoever() -> str:
+    """Return who gives the command: the user's name, its number where it has none (as in a container), and where."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 def number(text: str, low: float, high: float) -> Any:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pipelines.cli.common import Broker, Config, Json, number, settings_from
+from pipelines.cli.common import Broker, Config, Json, number, settings_from, whoever
 
 _Id = Annotated[str, typer.Argument(help="Superevent, such as TS261122a.", show_default=False)]
 _Why = Annotated[str, typer.Option(help="The reason, for who receives the alert.", show_default=False)]
@@ -67,15 +64,7 @@ def _decide(
     from stream.timebase import SystemClock
 
     settings = settings_from(config, broker)
-    who = who if who is not None else f"{_user()}@{socket.gethostname()}"
+    who = who if who is not None else whoever()
     decision = decide(settings, kind, superevent_id, why, who, SystemClock())
     alert = receive(await_alert(settings, decision, wait))
     typer.echo(alert.as_json() if as_json else alert.as_line())
-
-
-def _user() -> str:
-    """Return the user's name; its number where it has none, as in a container that is run under any."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return f"uid-{os.getuid()}"

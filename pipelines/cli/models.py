@@ -1,4 +1,4 @@
-"""The networks: ``models list``, ``show``, ``verify``, ``build``."""
+"""The networks: ``models list``, ``show``, ``verify``, ``build``, ``promote``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.common import Json, show
+from pipelines.cli.common import Config, Json, number, settings_from, show, whoever
 from stream.errors import TocsinError
 from stream.log import configure_logging
+from stream.text import clean
 
 if TYPE_CHECKING:
     from stream.infer import ModelCard
@@ -40,8 +41,14 @@ def models_list(as_json: Json = False) -> None:
 
 
 @models_app.command("show")
-def models_show(name: _Name, as_json: Json = False) -> None:
+def models_show(
+    name: Annotated[str | None, typer.Argument(help="Model, by name or folder; without it the one in force.")] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
     """Show a model's card: what it covers, keeps and costs, and how it was made.
+
+    In force is what the daemon of this configuration runs: the model that was promoted, or infer.model.
 
     Examples
     --------
@@ -51,7 +58,7 @@ def models_show(name: _Name, as_json: Json = False) -> None:
     """
     from stream.infer import open_model
 
-    card = open_model(name)
+    card = open_model(name or _in_force(config))
     about = _about(card)
     if as_json:
         show(about)
@@ -95,10 +102,10 @@ def models_build(
     templates: Annotated[int, typer.Option(help="Templates of the bank.", min=8, max=2000)] = 200,
     as_json: Json = False,
 ) -> None:
-    """Make a matched-filter network from a seed: bank, graph, extrinsic tables, glitch term, card. Some 15 minutes.
+    """Make a matched-filter network from a seed: bank, graph, extrinsic tables, glitch term, card.
 
-    Nothing is trained but the five coefficients of the glitch term. Stopped, it goes on where it was. It needs the
-    extra 'train', for the graph.
+    It takes some minutes of one core. Nothing is trained but the coefficients of the glitch term. Stopped, it goes on
+    where it was. It needs the extra 'train', for the graph.
 
     Examples
     --------
@@ -112,7 +119,41 @@ def models_build(
     configure_logging("warning", "console" if sys.stderr.isatty() else "json")
     build(out, BuildConfig.of(seed, templates), lambda text: typer.echo(text, err=True))
     about = _about(open_model(f"{out.absolute()}/"))
-    show(about) if as_json else typer.echo(f"{about['identity']} is in {out}; see tocsin models show ./{out}/")
+    show(about) if as_json else typer.echo(f"{about['identity']} is in {out}; see tocsin models show {out}/")
+
+
+@models_app.command("promote")
+def models_promote(
+    name: _Name,
+    who: Annotated[str | None, typer.Option(help="Who wants it; without it your user name and this machine's.")] = None,
+    wait: Annotated[float, number("Seconds to wait until it is live.", 1, 3600)] = 120.0,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Let the running daemon go over to a model, without a gap and without a doubled alert.
+
+    Run it where the daemon runs, as its user, with its configuration: it is asked through daemon.state_dir. The model
+    searches beside the live one until it hears as that does, then takes over between two spans of data. A restart
+    comes up with it, until another is promoted or infer.model is changed. Exit code 1 if it is broken or has no
+    background: the one before stays live.
+
+    Examples
+    --------
+      tocsin models promote carillon --config tocsin.toml
+
+      docker compose -f docker/compose.yaml exec tocsin tocsin models promote carillon
+    """
+    from pipelines.live.promote import promote
+
+    settings = settings_from(config)
+    answer = promote(settings, name, who or whoever(), wait, lambda text: typer.echo(clean(text), err=True))
+    show({"live": answer.live, "detail": answer.detail}) if as_json else typer.echo(f"{clean(answer.live)} is live")
+
+
+def _in_force(config: Path | None) -> str:
+    from pipelines.live.promotion import in_force
+
+    return in_force(settings_from(config)).infer.model
 
 
 def _about(card: ModelCard) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pipelines.live import checkpoint
+from pipelines.live import checkpoint, promotion
 from pipelines.live.decisions import Decisions
+from pipelines.live.deployment import Deployment
 from pipelines.live.folders import own_folders
 from pipelines.live.hearing import HearingWatch
 from pipelines.live.observe import Observer, counted
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 _COMMIT_S = 2.0
+_MODEL_S = 0.2
 _LAST_BEAT_S = 2.0
 
 
@@ -123,6 +125,8 @@ class Housekeeper:
         observer, daemon = self._observer, self._settings.daemon
         observer.turned_s = time.monotonic()
         observer.publisher.check()
+        if self._is_due("model", _MODEL_S):
+            observer.deployment.turn()
         if self._is_due("commit", _COMMIT_S):
             observer.consumer.commit()
         if self._is_due("heartbeat", daemon.heartbeat_s):
@@ -196,10 +200,14 @@ def run(
     stop = stop or stop_on_signals()
     with ExitStack() as closing:
         closing.enter_context(own_folders(settings))
+        of_settings, settings = settings.infer.model, promotion.in_force(settings)
         stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
         closing.callback(stages.close)
         hearing = HearingWatch(settings.strain.detectors, clock)
         stages.tap = _watching(hooks.tap, hearing)
+        deployment = Deployment(stages, settings, of_settings)
+        closing.callback(deployment.close)
+        stages.beside = deployment.after_span
         restored = checkpoint.restore(stages, settings.daemon.state_dir)
         ownership = Ownership(settings)
         publisher = Publisher(settings, clock, counted(hooks.published), ownership)
@@ -217,7 +225,7 @@ def run(
         source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set, registry)
         daemon_id = f"{settings.kafka.group_id}@{socket.gethostname()}"
         prefix = settings.topics.strain_prefix
-        observer = Observer(stages, source.status, consumer, publisher, clock, daemon_id, hearing, prefix)
+        observer = Observer(stages, source.status, consumer, publisher, clock, daemon_id, hearing, deployment, prefix)
         source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats, registry)
         server = HealthServer(settings.daemon.http_host, settings.daemon.http_port, observer.healthy, observer.ready)
         closing.callback(server.close)

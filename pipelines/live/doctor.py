@@ -15,10 +15,12 @@ import onnxruntime
 from confluent_kafka import KafkaException
 
 import schemas
+from pipelines.live import promotion
 from pipelines.search import compose
 from stream.codec.alert import decode_alert
 from stream.codec.registry import schema_registry
 from stream.errors import TocsinError
+from stream.infer import open_model
 from stream.kafka.checks import check
 from stream.kafka.topics import list_topics
 from stream.publish.outbox import count_waiting
@@ -169,8 +171,9 @@ def _accelerator(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
-    card = compose(settings).network.card
-    return Finding("model", True, f"{card.label}: files match its card, warmed up on {settings.infer.provider}")
+    card = compose(promotion.in_force(settings)).network.card
+    shadow = "" if settings.infer.shadow is None else f"; shadow {open_model(settings.infer.shadow).label}"
+    return Finding("model", True, f"{card.label}: files match its card, warmed up on {settings.infer.provider}{shadow}")
 
 
 def as_dict(findings: list[Finding]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import prometheus_client
 
+from pipelines.live.deployment import Deployment
 from pipelines.live.hearing import Hearing, HearingWatch
 from pipelines.live.publisher import Published, Publisher
 from pipelines.live.source import SourceStatus
@@ -42,6 +43,7 @@ class Observer:
     clock: Clock
     daemon_id: str
     hearing: HearingWatch
+    deployment: Deployment
     strain_prefix: str = "strain."
     turned_s: float = field(default_factory=time.monotonic)
     draining: bool = False
@@ -148,6 +150,7 @@ class Observer:
             "alert topic": Check(self.publisher.ready, "read" if self.publisher.ready else "waited for"),
             "clock": Check(self.status.clock_behind_s == 0, self._clock_detail()),
             "detectors": Check(heard, detail),
+            "model": Check(True, self.deployment.describe()),
             "draining": Check(not self.draining, "ending" if self.draining else "no"),
         }
 

@@ -34,15 +34,15 @@ Say = Callable[[str], None]
 class BuildConfig:
     """What a network is made from.
 
-    ``sources``: drawn for the extrinsic tables. ``glitch_term_s``: of data that the glitch term learns from.
-    ``spectra``: random ones, on which the SNR kept is measured.
+    ``sources``: drawn for the extrinsic tables. ``glitch_term_s``: of data that the glitch term learns from; None: as
+    much as is usual. ``spectra``: random ones, on which the SNR kept is measured.
     """
 
     bank: BankConfig = field(default_factory=BankConfig)
     extrinsic_seed: int = 849118
     sources: int = 2_000_000
     glitch_term_seed: int = 99
-    glitch_term_s: int = 2000
+    glitch_term_s: int | None = None
     spectra: int = 8
 
     @classmethod
@@ -126,7 +126,7 @@ def _extrinsic(path: Path, config: BuildConfig) -> None:
 
 def _glitch_term(path: Path, config: BuildConfig, out: Path) -> None:
     options = {"bank": out / BANK, "out": path, "seed": config.glitch_term_seed, "seconds": config.glitch_term_s}
-    glitch_term.main([f"--{name}={value}" for name, value in options.items()])
+    glitch_term.main([f"--{name}={value}" for name, value in options.items() if value is not None])
 
 
 def _card(out: Path, config: BuildConfig, work: Path, files: list[str]) -> None:

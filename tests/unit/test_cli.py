@@ -23,7 +23,7 @@ from stream.errors import Fenced
 COMMANDS = [
     ["run"], ["demo"], ["simulate"], ["replay"], ["fetch"], ["subscribe"], ["retract"], ["confirm"], ["doctor"],
     ["topics", "create"], ["topics", "list"], ["topics", "check"], ["bench", "latency"], ["bench", "throughput"],
-    ["models", "list"], ["models", "show"], ["models", "verify"], ["models", "build"],
+    ["models", "list"], ["models", "show"], ["models", "verify"], ["models", "build"], ["models", "promote"],
 ]  # fmt: skip
 
 

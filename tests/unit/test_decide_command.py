@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import make_schema_examples as made
 import pytest
 
-from pipelines.cli.decide import _user
+from pipelines.cli.common import whoever
 from pipelines.live import truth
 from pipelines.live.decide import await_alert
 from stream.errors import DeadlineExceeded
@@ -26,7 +26,7 @@ def test_who_has_no_name_on_this_machine_is_told_by_number(monkeypatch: pytest.M
 
     monkeypatch.setattr(getpass, "getuser", nobody)
     monkeypatch.setattr(os, "getuid", lambda: 54321)
-    assert _user() == "uid-54321"
+    assert whoever().startswith("uid-54321@")
 
 
 def test_the_answer_to_a_decision_is_looked_for_among_what_came_after_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipelines.live.daemon import AlertSink
+from pipelines.live.deployment import Deployment
 from pipelines.live.hearing import HearingWatch
 from pipelines.live.observe import Observer, counted
 from pipelines.live.publisher import Published
@@ -53,7 +54,8 @@ class Running:
         self.stages.tap = lambda whitened, _: self.hearing.whitened(whitened)
         at_rest: Any = Kafka()
         self.status = SourceStatus()
-        self.observer = Observer(self.stages, self.status, at_rest, at_rest, self.clock, "test", self.hearing)
+        deployed = Deployment(self.stages, Settings(), "first")
+        self.observer = Observer(self.stages, self.status, at_rest, at_rest, self.clock, "test", self.hearing, deployed)
         self.report = Report()
 
     def take(self, blocks: Iterable[StrainBlock]) -> None:

@@ -48,7 +48,9 @@ def stages(found: list[tuple[int, float, float]], done: list[object]) -> Stages:
     )
     return cast(
         "Stages",
-        SimpleNamespace(denoise={}, condition={}, network=network, tap=None, watch=Stopwatch(), far_threshold_hz=1e-4),
+        SimpleNamespace(
+            denoise={}, condition={}, network=network, tap=None, beside=None, watch=Stopwatch(), far_threshold_hz=1e-4
+        ),
     )
 
 
