@@ -1,8 +1,9 @@
-"""What the matched-filter network makes of real events: ``python -m pipelines.evaluate.events``.
+"""What a model makes of real events: ``python -m pipelines.evaluate.events --model carillon``.
 
-The strain of :data:`EVENTS` under a folder (``TOCSIN_TEST_DATA``, or ``--data``) goes through alignment, conditioner,
-network and ranking, as it does live. Of each event: SNR in each detector and in all, beside what was published; and
-the loudest that was heard more than a second away, which must not be loud.
+The strain of :data:`EVENTS` under a folder (``TOCSIN_TEST_DATA``, or ``--data``) goes through the live loop, opened
+wide: every event becomes a candidate. Of each known event: SNR in each detector and in all, beside what was published,
+and the false-alarm rate that the model's shipped background gives; and the loudest candidate more than a second away,
+which must not be loud.
 """
 
 from __future__ import annotations
@@ -14,24 +15,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.feeds.archive import Archive
-from stream.align import Aligner
-from stream.condition import Conditioner
-from stream.detect.coincide import coincide
-from stream.detect.extrinsic import load_extrinsic
-from stream.detect.ranking import Events, Ranking, heard_at, relative_at
+from pipelines.search import compose, one_by_one, search
 from stream.errors import ConfigurationError
-from stream.infer.filterbank.bank import read_bank
-from stream.infer.filterbank.stage import FilterBank, FilterBankStage
-from stream.records import Triggers
-from stream.settings import InferSettings, Settings, with_detectors
+from stream.records import Candidate, Masked
+from stream.settings import Settings, with_detectors
 from stream.timebase import HOPS_PER_S, NS_PER_S
 
 VARIABLE = "TOCSIN_TEST_DATA"
 _NEAR_S = 0.1
 _AWAY_S = 1.0
+_WIDE_HZ = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,61 +54,75 @@ NOISE = "noise/*.hdf5"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An event as the network heard it."""
+    """An event as the model heard it; ``far_hz`` is None where its background says nothing of such events."""
 
     gps_s: float
     statistic: float
+    far_hz: float | None
     network_snr: float
     snrs: dict[str, float]
 
+    @classmethod
+    def of(cls, candidate: Candidate) -> Heard:
+        """Return what is printed of a candidate."""
+        snrs = {name: round(snr, 2) for name, snr in candidate.peak.per_detector}
+        return cls(
+            round(candidate.gps_ns / NS_PER_S, 4),
+            round(candidate.peak.statistic, 2),
+            None if candidate.background.source == "unmeasured" else candidate.far_hz,
+            round(sum(snr**2 for snr in snrs.values()) ** 0.5, 2),
+            snrs,
+        )
 
-def triggers_of(paths: Sequence[Path], shared: FilterBank) -> list[Triggers]:
-    """Return the triggers of each detector in files, as the live loop would have them."""
+
+@dataclass(slots=True)
+class _All:
+    """Keeps every candidate."""
+
+    found: list[Candidate] = field(default_factory=list)
+
+    def candidate(self, candidate: Candidate) -> None:
+        self.found.append(candidate)
+
+    def masked(self, masked: Sequence[Masked]) -> None:
+        """What is not heard is not asked for."""
+
+
+def candidates_of(paths: Sequence[Path], model: str) -> list[Candidate]:
+    """Return everything that the live loop hears in files, with the false-alarm rates of the shipped background."""
     archive = Archive.open(paths)
-    settings = with_detectors(Settings.model_construct(), archive.detectors)
-    align = Aligner(settings.align, settings.strain)
-    condition = {name: Conditioner(name, settings.condition) for name in archive.detectors}
-    stages = {name: FilterBankStage(name, shared) for name in archive.detectors}
-    found: dict[str, list[Triggers]] = {name: [] for name in archive.detectors}
-    spans = [span for block in archive.blocks(HOPS_PER_S) for span in align.push(block)]
-    for span in [*spans, *align.flush()]:
-        for segment in span.segments:
-            found[segment.detector].append(stages[segment.detector].step(condition[segment.detector].step(segment)))
-    return [Triggers.joined(parts) for parts in found.values()]
+    plain = Settings.model_construct()
+    wide = {"far_threshold_hz": _WIDE_HZ, "slides": 0}
+    settings = plain.model_copy(
+        update={
+            "infer": plain.infer.model_copy(update={"model": model, "threads": 1}),
+            "significance": plain.significance.model_copy(update=wide),
+        }
+    )
+    stages, kept = compose(with_detectors(settings, archive.detectors)), _All()
+    search(one_by_one(archive.blocks(HOPS_PER_S)), stages, kept)
+    stages.close()
+    return kept.found
 
 
-def events_of(triggers: Sequence[Triggers], ranking: Ranking) -> Events:
-    """Return what the ranking makes of them."""
-    together = coincide(triggers, ranking.term)
-    return ranking.events(together, heard_at(triggers, together.time_ns), relative_at(triggers, together.time_ns))
+def loudest(candidates: Sequence[Candidate]) -> Heard | None:
+    """Return the candidate of the smallest false-alarm rate, and of those the largest statistic."""
+    best = min(candidates, key=lambda c: (c.far_hz, -c.peak.statistic), default=None)
+    return None if best is None else Heard.of(best)
 
 
-def loudest(events: Events, inside: np.ndarray) -> Heard | None:
-    """Return the event of the largest statistic among some."""
-    rows = np.flatnonzero(inside)
-    if not len(rows):
-        return None
-    k = int(rows[events.statistic[rows].argmax()])
-    seen = events.loudest.seen
-    snrs = {name: round(float(abs(z)), 2) for name, z in zip(seen.detectors, seen.snr[k], strict=True) if z}
-    total = float(np.sqrt(sum(snr**2 for snr in snrs.values())))
-    gps_s = round(float(events.time_ns[k] / NS_PER_S), 4)
-    return Heard(gps_s, round(float(events.statistic[k]), 2), round(total, 2), snrs)
-
-
-def measure(folder: Path, shared: FilterBank, ranking: Ranking) -> dict[str, object]:
+def measure(folder: Path, model: str) -> dict[str, object]:
     """Return, for each event that the folder holds, what was heard of it and what else."""
     rows: dict[str, object] = {}
     for known in EVENTS:
-        events = events_of(triggers_of(_files(folder, known.pattern), shared), ranking)
-        apart = np.abs(events.time_ns / NS_PER_S - known.gps_s)
+        found = candidates_of(_files(folder, known.pattern), model)
+        apart = [abs(c.gps_ns / NS_PER_S - known.gps_s) for c in found]
         rows[known.name] = {
-            "heard": _as_dict(loudest(events, apart < _NEAR_S)),
+            "heard": _as_dict(loudest([c for c, s in zip(found, apart, strict=True) if s < _NEAR_S])),
             "published": {"network_snr": known.network_snr, "snrs": known.snrs},
-            "loudest_other": _as_dict(loudest(events, apart > _AWAY_S)),
+            "loudest_other": _as_dict(loudest([c for c, s in zip(found, apart, strict=True) if s > _AWAY_S])),
         }
-    events = events_of(triggers_of(_files(folder, NOISE), shared), ranking)
-    rows["noise"] = {"loudest_other": _as_dict(loudest(events, np.ones(len(events), dtype=np.bool_)))}
+    rows["noise"] = {"loudest_other": _as_dict(loudest(candidates_of(_files(folder, NOISE), model)))}
     return rows
 
 
@@ -131,17 +139,13 @@ def _files(folder: Path, pattern: str) -> list[Path]:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="What the matched-filter network makes of real events.")
+    parser = argparse.ArgumentParser(description="What a model makes of real events.")
     parser.add_argument("--data", type=Path, default=os.environ.get(VARIABLE), help=f"folder of data; or {VARIABLE}")
+    parser.add_argument("--model", default="carillon", help="name or folder of a matched-filter network")
     options = parser.parse_args()
     if options.data is None:
         parser.error(f"name a folder of data with --data, or set {VARIABLE}")
-    bank = read_bank()
-    shared = FilterBank(bank, InferSettings(threads=1))
-    try:
-        print(json.dumps(measure(options.data, shared, Ranking(bank.ln_weight, load_extrinsic())), indent=1))
-    finally:
-        shared.close()
+    print(json.dumps(measure(options.data, options.model), indent=1))
 
 
 if __name__ == "__main__":
