@@ -168,7 +168,7 @@ def background(
 
       tocsin evaluate background --measure ./my-model/ --work /tmp/work
     """
-    from pipelines.evaluate.background import MeasureConfig
+    from pipelines.evaluate.background import default_config
     from pipelines.evaluate.background import measure as measure_background
     from pipelines.evaluate.mergers import compare
     from pipelines.evaluate.poisson import count_events
@@ -178,7 +178,8 @@ def background(
     settings = settings_from(config, None, detectors)
     if measure is not None:
         with progress("measured", "stretches") as shown:
-            made = measure_background(open_model(measure, to_be_measured=True), MeasureConfig(), work, shown)
+            card = open_model(measure, to_be_measured=True)
+            made = measure_background(card, default_config(card), work, shown)
         years = {name: c["curves"][0]["duration_s"] / 31_557_600 for name, c in made["sets"].items()}
         show({"model": made["model"], "years": {name: round(y, 4) for name, y in years.items()}})
     elif mergers_every is not None:

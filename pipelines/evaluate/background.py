@@ -1,9 +1,10 @@
 """Measure a model's background: its network on simulated noise with glitches, and on time slides of it.
 
-``tocsin evaluate background --measure MODEL``. Each detector alone is counted in its own time. Sets are slid: a few
-slides are ranked whole and give the curve down to one event a second; then, of every other slide, those frames that can
-be loud. What is encoded and counted is kept in a work folder, so that a run that was cut off goes on. Writes
-``background.json`` into the model's folder and its hash into the card.
+``tocsin evaluate background --measure MODEL``; a matched-filter network's is made in
+:mod:`pipelines.evaluate.trigger_background`, that of an embedding network here. Each detector alone is counted in its
+own time. Sets are slid: a few slides are ranked whole and give the curve down to one event a second; then, of every
+other slide, those frames that can be loud. What is encoded and counted is kept in a work folder, so that a run that was
+cut off goes on. Writes ``background.json`` into the model's folder and its hash into the card.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any
 import numpy as np
 import structlog
 
+from pipelines.evaluate.curves import curve
 from pipelines.evaluate.slid import Slid, Stretch
 from pipelines.evaluate.stretches import NoiseConfig, encoded, kept_path
+from pipelines.evaluate.trigger_background import TriggerMeasureConfig, TriggerMeasurement
 from pipelines.progress import Progress
 from stream.detect import Head
 from stream.errors import ModelError
@@ -31,8 +34,6 @@ from stream.significance import set_name
 from stream.types import FloatArray
 
 log = structlog.get_logger()
-_EXACT = 400
-_STEP = 1.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +51,6 @@ class MeasureConfig:
     margin: float = 1.5
     detectors: tuple[str, ...] = ("H1", "L1", "V1")
     larger_sets_stride: int = 4
-
-
-def curve(events: FloatArray, duration_s: float, complete_above: float = -np.inf) -> dict[str, Any]:
-    """Return a curve's entries: the loudest events each, then ranks ever further apart.
-
-    Statistics are rounded up and ranks to the larger, so that a rate errs upward.
-    """
-    loud = np.sort(events[events >= complete_above])[::-1]
-    ranks, rank = list(range(1, min(_EXACT, len(loud)) + 1)), _EXACT
-    while rank < len(loud):
-        rank = min(max(rank + 1, int(rank * _STEP)), len(loud))
-        ranks.append(rank)
-    kept: dict[float, int] = {}
-    for rank in ranks:
-        kept[float(np.ceil(loud[rank - 1] * 1e4) / 1e4)] = rank
-    entries = sorted(kept.items())
-    return {
-        "duration_s": round(duration_s, 1),
-        "statistics": [statistic for statistic, _ in entries],
-        "counts": [count for _, count in entries],
-    }
 
 
 class Measurement:
@@ -203,9 +183,30 @@ def _kept(path: Path, sets: list[tuple[int, ...]]) -> dict[tuple[int, ...], Slid
     return found
 
 
-def measure(card: ModelCard, config: MeasureConfig, work: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Measure a model's background, write it into the model's folder and its hash into the card."""
-    content = Measurement(card, config, work).content(progress)
+def default_config(card: ModelCard) -> MeasureConfig | TriggerMeasureConfig:
+    """Return how a model's background is measured that ships."""
+    return TriggerMeasureConfig() if card.kind == "filterbank" else MeasureConfig()
+
+
+def measure(
+    card: ModelCard, config: MeasureConfig | TriggerMeasureConfig, work: Path, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Measure a model's background, write it into the model's folder and its hash into the card.
+
+    Parameters
+    ----------
+    card : ModelCard
+    config : MeasureConfig or TriggerMeasureConfig
+        The one for the model's kind.
+    work : Path
+        Folder of what an earlier run has made.
+    """
+    making = (
+        TriggerMeasurement(card, config, work)
+        if isinstance(config, TriggerMeasureConfig)
+        else Measurement(card, config, work)
+    )
+    content = making.content(progress)
     (card.folder / BACKGROUND).write_text(json.dumps(content) + "\n")
     record_hash(card.folder, BACKGROUND)
     return content

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.networks.network import NetworkState, Stopwatch
+from stream.detect.balance import balanced
 from stream.detect.extrinsic import load_extrinsic
 from stream.detect.glitch_term import GlitchStage, GlitchState, read_glitch_term
 from stream.detect.ranking import Events, Ranking, RankingStage
@@ -47,7 +48,7 @@ class FilterBankNetwork:
         with watch("infer"):
             triggers = [self._filters[s.detector].step(s) for s in whitened]
         with watch("detect"):
-            triggers = [self._glitches[t.detector].step(t) for t in triggers]
+            triggers = balanced([self._glitches[t.detector].step(t) for t in triggers])
             events = self._rank.step(triggers)
             self._span = triggers, events
             return self._peaks(events), self._statistic(triggers, events)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stream.timebase import HOP_NS
 from stream.types import BoolArray, Complex64Array, Float32Array, Int32Array, IntArray
 
 
@@ -57,6 +58,17 @@ class Triggers:
             snr=self.snr[rows],
             chisq=self.chisq[rows],
             glitch=self.glitch[rows],
+        )
+
+    def cut(self, first: int, last: int) -> Triggers:
+        """Return the hops from ``first`` to before ``last``."""
+        start_ns, end_ns = self.gps_ns + first * HOP_NS, self.gps_ns + last * HOP_NS
+        return replace(
+            self.take((self.time_ns >= start_ns) & (self.time_ns < end_ns)),
+            gps_ns=start_ns,
+            duration_ns=end_ns - start_ns,
+            valid=self.valid[first:last],
+            relative=self.relative[first:last],
         )
 
     @classmethod

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -168,12 +168,10 @@ class TriggerSlides:
         end_ns = whole[0].gps_ns + hops * HOP_NS
         lone = _Lone.joined(self._lone)
         excluded = tuple((at_ns - _BEFORE_NS, at_ns + _AFTER_NS) for at_ns in self._excluded)
-        block = _Block(
-            tuple(_cut(t, 0, hops) for t in whole), lone.take(np.flatnonzero(lone.time_ns < end_ns)), excluded
-        )
+        block = _Block(tuple(t.cut(0, hops) for t in whole), lone.take(np.flatnonzero(lone.time_ns < end_ns)), excluded)
         counted = self._executor.submit(_counted, block, self._ranking, SlideConfig(self.least, self.block_s - 1))
         self._due.append(_Due(self._until_ns + self.counted_s * NS_PER_S, self._until_ns, counted))
-        self._pending = [tuple(_cut(t, hops, len(t.valid)) for t in whole)]
+        self._pending = [tuple(t.cut(hops, len(t.valid)) for t in whole)]
         self._lone = [lone.take(np.flatnonzero(lone.time_ns >= end_ns))]
         self._excluded = [at_ns for at_ns in self._excluded if at_ns + _AFTER_NS >= end_ns]
         self._until_ns += self.block_s * NS_PER_S
@@ -194,19 +192,6 @@ class TriggerSlides:
 
 def _is_slid(key: tuple[str, ...]) -> bool:
     return len(key) > 1
-
-
-def _cut(own: Triggers, first: int, last: int) -> Triggers:
-    """Return some hops of a stretch."""
-    start_ns, end_ns = own.gps_ns + first * HOP_NS, own.gps_ns + last * HOP_NS
-    inside = (own.time_ns >= start_ns) & (own.time_ns < end_ns)
-    return replace(
-        own.take(inside),
-        gps_ns=start_ns,
-        duration_ns=end_ns - start_ns,
-        valid=own.valid[first:last],
-        relative=own.relative[first:last],
-    )
 
 
 def _counted(block: _Block, ranking: Ranking, config: SlideConfig) -> list[_Counted]:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipelines.evaluate import mergers
-from pipelines.evaluate.background import MeasureConfig, curve, measure
+from pipelines.evaluate.background import MeasureConfig, measure
+from pipelines.evaluate.curves import curve
 from pipelines.evaluate.poisson import count_events, far_grid
 from pipelines.evaluate.slid import Stretch
 from pipelines.evaluate.stretches import NoiseConfig, encode, strain_of

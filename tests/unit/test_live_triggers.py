@@ -74,20 +74,11 @@ def deaf(own: Triggers, first_s: float, last_s: float) -> Triggers:
     return replace(own.take(valid[hop]), valid=valid)
 
 
-def cut(own: Triggers, first: int, last: int) -> Triggers:
-    start_ns, end_ns = own.gps_ns + first * HOP_NS, own.gps_ns + last * HOP_NS
-    part = own.take((own.time_ns >= start_ns) & (own.time_ns < end_ns))
-    return replace(
-        part, gps_ns=start_ns, duration_ns=end_ns - start_ns, valid=own.valid[first:last],
-        relative=own.relative[first:last],
-    )  # fmt: skip
-
-
 def spans(whole: Sequence[Triggers], lengths: Iterator[int]) -> Iterable[list[Triggers]]:
     at = 0
     while at < len(whole[0].valid):
         stop = min(len(whole[0].valid), at + next(lengths))
-        yield [cut(t, at, stop) for t in whole]
+        yield [t.cut(at, stop) for t in whole]
         at = stop
 
 
@@ -147,7 +138,7 @@ def test_a_block_holds_what_all_its_slides_hold() -> None:
     whole = [noise(d, 70) for d in ("H1", "L1")]
     slides = slides_of()
     run(whole, slides, each(16))
-    block = [cut(t, 2, 32 * 16 + 2) for t in whole]  # the first two hops begin before the grid
+    block = [t.cut(2, 32 * 16 + 2) for t in whole]  # the first two hops begin before the grid
     expected = slide_triggers(block, RANKING, SlideConfig(-6.0, 31))
     counts = slides.counts["H1", "L1"]
     assert counts.duration_s == expected.live_ns / NS_PER_S
@@ -190,7 +181,7 @@ def test_a_detector_alone_counts_in_its_own_time_and_of_events_within_a_second_t
 def test_a_detector_that_is_away_leaves_the_others_their_background() -> None:
     whole = [noise("H1", 128), noise("L1", 128), deaf(noise("V1", 128), 0.0, 40.0)]
     slides = slides_of()
-    run([cut(t, 0, 80 * 16) for t in whole], slides, each(16))
+    run([t.cut(0, 80 * 16) for t in whole], slides, each(16))
     assert set(slides.counts) == {("H1", "L1"), ("H1 of H1+L1",), ("L1 of H1+L1",)}
     run(whole, slides, each(16))
     three = {("H1", "L1", "V1"), ("H1", "V1"), ("L1", "V1"), *((f"{d} of H1+L1+V1",) for d in ("H1", "L1", "V1"))}
@@ -218,9 +209,9 @@ def test_a_restart_goes_on_from_what_was_counted() -> None:
     whole = [noise(d, 192) for d in ("H1", "L1")]
     through, before, after = slides_of(), slides_of(), slides_of()
     run(whole, through, each(16))
-    run([cut(t, 0, 90 * 16) for t in whole], before, each(16))
+    run([t.cut(0, 90 * 16) for t in whole], before, each(16))
     after.take_up({key: counts.copy() for key, counts in before.counts.items()})
-    run([cut(t, 64 * 16 + 2, 192 * 16) for t in whole], after, each(16))
+    run([t.cut(64 * 16 + 2, 192 * 16) for t in whole], after, each(16))
     assert as_lists(after.counts) == as_lists(through.counts)
     for slides in (through, before, after):
         slides.close()
