@@ -1,8 +1,8 @@
 """Networks beside the live one: a shadow that is compared with it, and one that is about to take its place.
 
 Both search the same whitened strain in the search's own thread, after the live network has had the span, and ring no
-bell. One that raises is dropped, and the live one goes on. A network is opened in a thread of its own, for that takes
-seconds.
+bell. One that raises, or takes more than ``_MOST_WORK`` of the time that the data last, is dropped, and the live one
+goes on. A network is opened in a thread of its own, for that takes seconds.
 
 **The swap.** A promoted network searches beside the live one until it hears: it can search every detector that sends,
 and has heard ``_CONTEXT_NS`` of strain. It then takes over between two spans, once neither has had a candidate for
@@ -23,7 +23,7 @@ from pipelines.live.promotion import Answer, Promoted, Wish
 from pipelines.networks import Network, Stopwatch, open_network
 from pipelines.search import Stages
 from stream import metrics
-from stream.errors import TocsinError
+from stream.errors import ModelError, TocsinError
 from stream.records import Candidate, WhitenedSegment
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, ns_to_gps_s
@@ -31,6 +31,8 @@ from stream.timebase import NS_PER_S, ns_to_gps_s
 log = structlog.get_logger()
 _CONTEXT_NS = 10 * NS_PER_S
 _QUIET_NS = 2 * NS_PER_S
+_MOST_WORK = 0.5
+_JUDGED_NS = 10 * NS_PER_S
 
 Open = Callable[[Settings, str], Network]
 
@@ -45,17 +47,40 @@ class _Companion:
     compared: Comparison = field(default_factory=Comparison)
     heard_ns: int = 0
     watch: Stopwatch = field(default_factory=Stopwatch)
+    _judged: tuple[int, float] = (0, 0.0)
 
     def step(self, whitened: Sequence[WhitenedSegment], far_threshold_hz: float) -> list[Candidate]:
-        """Search a span as the live network does; return its candidates."""
+        """Search a span as the live network does; return its candidates.
+
+        Raises
+        ------
+        ModelError
+            If it is so slow that the live network would fall behind.
+        """
+        self._judge(max((s.end_ns for s in whitened), default=0))
         peaks, statistic = self.network.step(whitened, self.watch)
         found = [c for c in map(self.network.significance.assess, peaks) if c.far_hz <= far_threshold_hz]
         for candidate in found:
             self.network.slides.exclude(candidate.gps_ns)
-        self.network.learn()
+        with self.watch("slides"):
+            self.network.learn()
         sending = {s.detector for s in whitened if s.valid.any()}
         self.heard_ns = 0 if sending & set(statistic.deaf) else self.heard_ns + statistic.heard_ns
         return found
+
+    def _judge(self, end_ns: int) -> None:
+        """Compare its work with the length of the data, every so much of them."""
+        begun_ns, before_s = self._judged
+        spent_s, data_ns = sum(self.watch.seconds.values()), end_ns - begun_ns
+        if begun_ns and 0 < data_ns < _JUDGED_NS:
+            return
+        self._judged = (end_ns, spent_s)
+        if begun_ns and data_ns > 0 and spent_s - before_s > _MOST_WORK * data_ns / NS_PER_S:
+            share = (spent_s - before_s) / (data_ns / NS_PER_S)
+            raise ModelError(
+                f"model {self.network.card.label} needs {share:.2f} s for a second of data: the live network would "
+                "fall behind; give it fewer templates or a faster machine"
+            )
 
 
 class Deployment:
@@ -203,10 +228,10 @@ class Deployment:
         except Exception as error:  # a supervisor: the live network goes on
             metrics.SHADOW_FAULTS.inc()
             label = companion.network.card.label
-            log.error("shadow_died", model=label, error=repr(error), exc_info=True)
+            log.error("shadow_died", model=label, error=repr(error), exc_info=not isinstance(error, ModelError))
             self._drop(companion)
             if companion.wish is not None:
-                self._refuse(companion.wish, f"{label} failed while it listened: {error!r}")
+                self._refuse(companion.wish, f"{label} failed while it listened: {error}")
             return
         self._note(found)
         companion.compared.add(list(live), found)

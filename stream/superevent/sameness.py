@@ -10,7 +10,8 @@ an alerted peak and was heard by no detector that this one lacked is that peak. 
 
 **Louder** is, for the same detectors, the higher statistic: both are measured on one scale, and their FARs come from
 one background, which may stand at its limit for both. Statistics of different detector sets are not comparable, their
-FARs are: there the lower FAR is louder, and the higher statistic where both FARs stand at one limit. A statistic that
+FARs are: there the lower FAR is louder, and the higher statistic where both FARs stand at one limit. Those of two
+models have no common scale at all: there the lower FAR alone is louder. A statistic that
 is less than :data:`STATISTIC_STEP` higher is the same: it may differ by a tenth of that when blocks are cut otherwise.
 A candidate has to be louder than *every* alert of its event and of any other one that near, not only than the last: so
 that what was passed over once is passed over again when it is heard again, though FARs have changed since and another
@@ -40,6 +41,8 @@ def is_louder(candidate: Candidate, sent: Sent) -> bool:
     """Return whether a candidate is louder than the one of an alert; than one of unknown loudness none is."""
     if sent.statistic is None:
         return False
+    if sent.candidate is not None and sent.candidate.model != candidate.model:
+        return candidate.far_hz < sent.candidate.far_hz
     higher = candidate.peak.statistic > sent.statistic + STATISTIC_STEP
     if set(candidate.peak.detectors) == set(sent.detectors):
         return higher

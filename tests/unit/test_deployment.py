@@ -45,6 +45,7 @@ class Scripted:
     deaf_s: float = 0.0
     measured: bool = True
     broken: bool = False
+    work_s: float = 0.0
     closed: bool = False
     learned: list[object] = field(default_factory=list)
     begun_ns: int | None = None
@@ -59,6 +60,7 @@ class Scripted:
     def step(self, whitened: list[WhitenedSegment], watch: Stopwatch) -> tuple[list[Peak], Statistic]:
         if self.broken:
             raise RuntimeError("a fault in the graph")
+        watch.seconds["infer"] = watch.seconds.get("infer", 0.0) + self.work_s
         start_ns, end_ns = whitened[0].gps_ns, whitened[0].end_ns
         self.begun_ns = self.begun_ns if self.begun_ns is not None else start_ns
         hears = start_ns - self.begun_ns >= self.deaf_s * NS_PER_S
@@ -238,6 +240,16 @@ def test_a_network_that_fails_while_it_listens_is_refused_and_the_old_one_goes_o
     assert (search.answer().state, search.live) == ("refused", "old-1")
     assert [c.gps_ns for c in search.told] == [at_ns]
     until(lambda: new.closed)
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.4, "live"), (0.6, "refused")])
+def test_a_network_that_would_let_the_live_one_fall_behind_is_dropped(tmp_path: Path, share: float, state: str) -> None:
+    search = Search(tmp_path, Scripted("old-1"), Scripted("new-1", deaf_s=2.0, work_s=share * SPAN_NS / NS_PER_S))
+    search.ask()
+    search.run(15)
+    assert search.answer().state == state
+    if state == "refused":
+        assert "new-1 needs 0.60 s for a second of data" in search.answer().detail
 
 
 def test_a_model_that_cannot_be_kept_is_not_promoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

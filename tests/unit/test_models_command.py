@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
+from pipelines.live import promote, promotion
 from pipelines.train import build as building
 from pipelines.train import extrinsic
 from pipelines.train.bank import BankConfig
@@ -125,3 +126,49 @@ def test_one_seed_is_enough_to_make_a_network_again() -> None:
         "command": "tocsin models build --out mine --templates 100 --seed 5",
         "seeds": {"bank": 5, "extrinsic": 5, "glitch_term": 5},
     }
+
+
+def test_a_promotion_is_asked_for_in_the_state_folder_and_its_answer_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wish names a folder whole: the daemon stands elsewhere."""
+    monkeypatch.setenv("TOCSIN_DAEMON__STATE_DIR", str(tmp_path))
+    mine = Path(shutil.copytree(open_model("first").folder, tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path)
+    asked: list[promotion.Wish] = []
+
+    def daemon(folder: Path, wish: promotion.Wish) -> promotion.Answer:
+        asked.append(wish)
+        return promotion.Answer(wish.wish_id, "live", "first-1 is live since GPS 1", "first-1")
+
+    monkeypatch.setattr(promote, "read_answer", daemon)
+    found = tocsin("promote", "./mine/", "--who", "shift", "--json")
+    assert json.loads(found.stdout) == {"live": "first-1", "detail": "first-1 is live since GPS 1"}
+    assert (asked[0].model, asked[0].who) == (str(mine), "shift")
+
+
+def test_a_model_that_a_daemon_refuses_ends_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_DAEMON__STATE_DIR", str(tmp_path))
+
+    def daemon(folder: Path, wish: promotion.Wish) -> promotion.Answer:
+        return promotion.Answer(wish.wish_id, "refused", "it has no background", "old-1")
+
+    monkeypatch.setattr(promote, "read_answer", daemon)
+    found = tocsin("promote", "first")
+    assert isinstance(found.exception, ModelError)
+    assert str(found.exception) == "first was not promoted, old-1 is live: it has no background"
+
+
+def test_without_a_state_folder_there_is_no_daemon_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_DAEMON__STATE_DIR", str(tmp_path / "none"))
+    found = tocsin("promote", "first")
+    assert isinstance(found.exception, ConfigurationError)
+    assert "daemon.state_dir" in str(found.exception)
+
+
+def test_the_model_in_force_is_shown_when_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_DAEMON__STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("TOCSIN_INFER__MODEL", "first")
+    assert document("show")["label"] == "first-1"
+    promotion.keep(tmp_path, promotion.Promoted("carillon", "first", "shift", 0))
+    assert document("show")["label"] == "carillon-1"

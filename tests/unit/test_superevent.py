@@ -58,6 +58,17 @@ def test_a_weaker_peak_of_an_event_says_nothing() -> None:
     assert said(events.step(heard(SAME_EVENT_NS + 1, 8.0), NOW_NS)) == [("TS150914b", 0, "PRELIMINARY")]
 
 
+@pytest.mark.parametrize(("far_hz", "updates"), [(1e-9, 1), (1e-6, 0), (1e-5, 0)])
+def test_two_models_of_one_event_are_compared_by_far_for_their_statistics_have_no_common_scale(
+    far_hz: float, updates: int
+) -> None:
+    """As after a promotion: the network before told the event, the new one hears it again."""
+    events = Superevents("test")
+    events.step(heard(0, 12.0, 1e-6), NOW_NS)
+    other = replace(heard(100_000_000, 40.0, far_hz), model="carillon-1")
+    assert len(events.step(other, NOW_NS)) == updates
+
+
 def test_an_event_reaches_from_each_of_its_revisions_and_the_nearest_one_takes_a_candidate() -> None:
     events = Superevents("test")
     events.step(heard(0, 8.0), NOW_NS)
