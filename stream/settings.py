@@ -151,6 +151,7 @@ class InferSettings(Section):
     provider: Literal["cpu", "cuda", "tensorrt"] = Field(
         "cpu", description="Execution provider; it is there or the daemon refuses to start."
     )
+    half: bool = Field(False, description="Half precision, where the provider has it (TensorRT).")
     threads: int = Field(2, ge=1, description="Threads of one inference on the CPU.")
     device_id: int = Field(0, ge=0, description="GPU to use.")
 

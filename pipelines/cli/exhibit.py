@@ -73,7 +73,7 @@ def bench_latency(
 
 @bench_app.command("throughput")
 def bench_throughput(
-    duration: Annotated[int, typer.Option(help="Seconds of data per case.", min=16, max=4096)] = 128,
+    duration: Annotated[int, typer.Option(help="Seconds of data per case.", min=16, max=4096)] = 512,
     as_json: Json = False,
 ) -> None:
     """Seconds of data per second of work, by detectors and stride.
@@ -89,6 +89,25 @@ def bench_throughput(
     with progress("cases", "") as shown:
         figures = throughput(duration, progress=shown)
     show(figures) if as_json else _table("throughput", figures)
+
+
+@bench_app.command("backends")
+def bench_backends(
+    model: Annotated[str, typer.Option(help="Matched-filter network, or folder of one.")] = "carillon",
+    runs: Annotated[int, typer.Option(help="Calls of each case.", min=1)] = 100,
+    as_json: Json = False,
+) -> None:
+    """Time of the matched-filter network on each execution provider: CPU, CUDA, TensorRT in FP32 and FP16.
+
+    Example:
+
+      tocsin bench backends --json
+    """
+    from pipelines.show.backends import backends
+
+    configure_logging("warning", "json")
+    figures = backends(model, runs=runs)
+    show(figures) if as_json else _table("backends", figures)
 
 
 def _table(title: str, figures: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from stream.timebase import HOPS_PER_S, NS_PER_S
 
 
 def throughput(
-    duration_s: int = 128, detectors: tuple[int, ...] = (1, 2, 3), strides_s: tuple[float, ...] = (1 / 16, 1 / 4, 1.0),
+    duration_s: int = 512, detectors: tuple[int, ...] = (1, 2, 3), strides_s: tuple[float, ...] = (1 / 16, 1 / 4, 1.0),
     progress: Progress | None = None, **infer: object,
 ) -> dict[str, object]:  # fmt: skip
     """Measure seconds of data per second of work, straight through the search, by detectors and stride.

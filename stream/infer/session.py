@@ -48,6 +48,11 @@ class Session:
         # A spinning pool burns both cores between the blocks of a live stream.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         where: dict[str, Any] = {} if settings.provider == "cpu" else {"device_id": settings.device_id}
+        if settings.half:
+            if settings.provider != "tensorrt":
+                raise ProviderError("half precision is TensorRT's: set infer.provider=tensorrt, or infer.half=false")
+            where["trt_fp16_enable"] = True
+        self._device = ("cpu", 0) if settings.provider == "cpu" else ("cuda", settings.device_id)
         self._session = ort.InferenceSession(str(path), options, providers=[(wanted, where)])
         if self._session.get_providers()[0] != wanted:
             raise ProviderError(
@@ -57,11 +62,18 @@ class Session:
         self._inputs = [i.name for i in self._session.get_inputs()]
         self._outputs = [o.name for o in self._session.get_outputs()]
 
-    def run(self, *inputs: Float32Array) -> list[Float32Array]:
-        """Run the network on host arrays and return host arrays."""
+    def hold(self, array: Float32Array) -> ort.OrtValue:
+        """Copy an input that stays the same to where the network runs; :meth:`run` takes it in the array's place."""
+        return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), *self._device)
+
+    def run(self, *inputs: Float32Array | ort.OrtValue) -> list[Float32Array]:
+        """Run the network on host arrays, or what is held already, and return host arrays."""
         binding = self._session.io_binding()
-        for name, array in zip(self._inputs, inputs, strict=True):
-            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        for name, given in zip(self._inputs, inputs, strict=True):
+            if isinstance(given, ort.OrtValue):
+                binding.bind_ortvalue_input(name, given)
+            else:
+                binding.bind_cpu_input(name, np.ascontiguousarray(given))
         for name in self._outputs:
             binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding)

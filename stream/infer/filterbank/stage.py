@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from onnxruntime import OrtValue
 
 from stream.errors import ModelError
 from stream.infer.filterbank.bank import Bank, read_bank
@@ -97,6 +98,7 @@ class FilterBankStage:
         self._follower = Follower(shared.waveforms, shared.losses, shared.executor)
         self._nominal_sigma = nominal * shared.bank.sigma_mpc
         self._floor = floor
+        self._held: tuple[Weights, list[OrtValue]] | None = None
         self._filter: FilterInForce | None = None
         self._next_ns: int | None = None
         self._forget_strain()
@@ -183,7 +185,9 @@ class FilterBankStage:
 
     def _run(self, strain: Float32Array, weights: Weights) -> tuple[Float32Array, Float32Array]:
         """Run the graph; return SNR (PHASES, n, 2 n_templates) and what the basis filters gave (PHASES, n, n_basis)."""
-        snr, parts = self._session.run(strain[None, None], *weights.basis, weights.mixing)
+        if self._held is None or self._held[0] is not weights:
+            self._held = weights, [self._session.hold(w) for w in (*weights.basis, weights.mixing)]
+        snr, parts = self._session.run(strain[None, None], *self._held[1])
         return snr, parts
 
     def _piece(self, samples: Float32Array, valid: BoolArray, now_ns: int) -> Triggers:
