@@ -200,7 +200,9 @@ def run(
     stop = stop or stop_on_signals()
     with ExitStack() as closing:
         closing.enter_context(own_folders(settings))
-        of_settings, settings = settings.infer.model, promotion.in_force(settings)
+        of_settings, chosen = settings.infer.model, promotion.in_force(settings)
+        promotion.forget_ended(settings)
+        settings = chosen
         stages = compose(settings, Stopwatch(lambda stage, s: metrics.STAGE_SECONDS.labels(stage).observe(s)))
         closing.callback(stages.close)
         hearing = HearingWatch(settings.strain.detectors, clock)

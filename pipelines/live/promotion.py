@@ -128,13 +128,28 @@ def keep(folder: Path, promoted: Promoted) -> None:
 
 
 def promoted_model(settings: Settings) -> Promoted | None:
-    """Return what was promoted against these settings, if anything."""
-    found = _read(settings.daemon.state_dir / _KEPT)
+    """Return what was promoted against these settings, if anything; why something does not count is logged."""
+    path = settings.daemon.state_dir / _KEPT
+    if not path.exists():
+        return None
     try:
-        kept = None if found is None else Promoted(**found)
-    except TypeError:
-        kept = None
-    return kept if kept is not None and kept.instead_of == settings.infer.model else None
+        kept = Promoted(**(_read(path) or {}))
+    except TypeError as error:
+        log.error("promoted_model_unreadable", path=str(path), error=str(error), instead=settings.infer.model)
+        return None
+    if kept.instead_of != settings.infer.model:
+        log.warning("promotion_ended", model=kept.model, instead_of=kept.instead_of, infer_model=settings.infer.model)
+        return None
+    return kept
+
+
+def forget_ended(settings: Settings) -> None:
+    """Remove what was promoted against other settings, so that it does not come back with those."""
+    path = settings.daemon.state_dir / _KEPT
+    found = _read(path)
+    if found is not None and found.get("instead_of") != settings.infer.model:
+        with contextlib.suppress(OSError):  # said at each start until it can be removed
+            path.unlink()
 
 
 def with_model(settings: Settings, model: str) -> Settings:

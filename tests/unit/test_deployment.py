@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from pipelines.live import promotion
 from pipelines.live.compared import Comparison
 from pipelines.live.deployment import Deployment
-from pipelines.live.promotion import Answer, Wish, in_force, promoted_model, read_answer, write_wish
+from pipelines.live.promotion import Answer, Wish, forget_ended, in_force, promoted_model, read_answer, write_wish
 from pipelines.networks import Stopwatch
 from pipelines.search import Stages, step
 from stream import metrics
@@ -184,7 +184,11 @@ def test_the_promoted_model_is_kept_for_a_restart_as_long_as_the_settings_are_th
         ("promoted_model", "carillon", "first")
     ]
     changed = Settings.model_validate({"daemon": {"state_dir": tmp_path}, "infer": {"model": "second"}})
-    assert in_force(changed).infer.model == "second"
+    with capture_logs() as logs:
+        assert in_force(changed).infer.model == "second"
+    assert [line["event"] for line in logs] == ["promotion_ended"]
+    forget_ended(search.settings)
+    assert promoted_model(search.settings) is not None
 
     def gone(_: str) -> None:
         raise ModelError("no model 'carillon'")
@@ -193,6 +197,15 @@ def test_the_promoted_model_is_kept_for_a_restart_as_long_as_the_settings_are_th
     with capture_logs() as logs:
         assert in_force(search.settings).infer.model == "first"
     assert [line["event"] for line in logs] == ["promoted_model_refused"]
+    forget_ended(changed)
+    assert promoted_model(search.settings) is None
+
+
+def test_a_promotion_that_cannot_be_read_is_said_and_the_settings_count(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{")
+    with capture_logs() as logs:
+        assert in_force(Settings.model_validate({"daemon": {"state_dir": tmp_path}})).infer.model == "first"
+    assert [line["event"] for line in logs] == ["promoted_model_unreadable"]
 
 
 def test_going_back_to_the_model_of_the_settings_leaves_nothing_kept(tmp_path: Path) -> None:
