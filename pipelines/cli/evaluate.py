@@ -197,6 +197,27 @@ def background(
         show(result)
 
 
+@evaluate_app.command("foreground")
+def foreground(
+    model: Annotated[str, typer.Argument(help="Model, by name or folder (with a slash); it needs its background.")],
+    stretches: Annotated[int, typer.Option(help="Stretches of 4096 s, 502 binaries in each.", min=1, max=50)] = 2,
+    work: Annotated[Path, typer.Option(help="Folder of what is measured already.")] = Path("background-work"),
+) -> None:
+    """Measure how often signals of each ranking statistic come, from which p_astro is made, and ship it.
+
+    Examples
+    --------
+      tocsin evaluate foreground ./my-model/ --work /tmp/work
+    """
+    from pipelines.evaluate.foreground import ForegroundConfig, measure_foreground
+    from pipelines.progress import progress
+    from stream.infer import open_model
+
+    with progress("searched", "stretches") as shown:
+        made = measure_foreground(open_model(model), ForegroundConfig(stretches=stretches), work, shown)
+    show(made)
+
+
 def _counts_table(title: str, columns: dict[str, list[float]], names: tuple[str, ...]) -> None:
     table = Table(*names, title=title)
     for row in zip(*(columns[name] for name in names), strict=True):

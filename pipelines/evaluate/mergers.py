@@ -16,6 +16,7 @@ from pipelines.progress import Progress
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.settings import Settings
 from stream.significance import RollingCounts, set_name
+from stream.significance.live_triggers import BLOCK_S
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import HOPS_PER_S, NS_PER_S
 
@@ -36,13 +37,16 @@ def compare(
     """
     without, _ = _search(settings, hours, None, seed, progress, 0)
     among, found = _search(settings, hours, every_s, seed, progress, 1)
-    slides, counted = settings.significance.slides, among.network.slides.counts
+    counted = among.network.slides.counts
+    # A matched-filter network slides blocks by every second, either way.
+    slides = settings.significance.slides if among.network.card.kind == "embedding" else 2 * BLOCK_S
     return {
         "mergers": round(hours * 3600 / every_s) - 1,
         "events": found,
         "sets": {
             set_name(names): _side_by_side(counts, counted[names], len(names), slides)
             for names, counts in without.network.slides.counts.items()
+            if names in counted
         },
     }
 
@@ -83,4 +87,5 @@ def _search(
             yield block
 
     search(one_by_one(shown()), stages, sink)
+    stages.network.close()
     return stages, len(sink.far_hz)

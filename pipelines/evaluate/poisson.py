@@ -15,13 +15,14 @@ import numpy as np
 
 from pipelines.evaluate.stretches import NoiseConfig, blocks_of, strain_of
 from pipelines.networks.embedding import EmbeddingNetwork
+from pipelines.networks.filterbank import FilterBankNetwork
 from pipelines.progress import Progress
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.detect import Head
 from stream.detect.head import QUIET
 from stream.records import Candidate, Masked, Statistic, WhitenedSegment
 from stream.settings import Settings
-from stream.significance import LiveSlides, Significance
+from stream.significance import LiveSlides, Significance, TriggerSlides
 from stream.superevent import Superevents
 from stream.timebase import NS_PER_S
 
@@ -94,6 +95,16 @@ class _NothingRemoved(LiveSlides):
         """Remove nothing."""
 
 
+class _NothingRemovedOfTriggers(TriggerSlides):
+    """The same of a matched-filter network."""
+
+    kept = 1 << 17
+    least = -7.0
+
+    def exclude(self, gps_ns: int) -> None:
+        """Remove nothing."""
+
+
 def far_grid(seconds: float) -> tuple[float, ...]:
     """Return FARs two to a decade, from one expected event up over three decades."""
     low = 1.0 / seconds
@@ -136,12 +147,14 @@ def count_events(
         # Another stretch is another state of the detectors: everything but the background begins anew.
         fresh = _furnish(settings, max(grid), live)
         fresh.network.slides.take_up(stages.network.slides.counts)
+        stages.network.close()
         fresh.tap, stages = sink.tap, fresh
         config = replace(noise, stretch_s=length_s)
         strains = {name: strain_of(config, k, name) for name in noise.detectors}
         search(one_by_one(blocks_of(strains, START_NS + k * _APART_NS)), stages, sink)
         if progress is not None:
             progress(sum(lengths[: k + 1]) / 3600, sum(lengths) / 3600)
+    stages.network.close()
     heard_s = sink.heard_ns / NS_PER_S
     expected = tuple(f * heard_s for f in grid)
     return PoissonResult(
@@ -174,4 +187,9 @@ def _furnish(settings: Settings, far_threshold_hz: float, live: bool) -> Stages:
     if live and isinstance(network, EmbeddingNetwork):
         network.slides = _NothingRemoved.of(Head(network.card, settings.infer), network.card, settings)
         network.significance = Significance(significance, {}, network.slides, network.card.label)
+    elif live and isinstance(network, FilterBankNetwork):
+        network.slides.close()
+        network.slides = _NothingRemovedOfTriggers(network.ranking, significance)
+        label = network.card.label
+        network.significance = Significance(significance, {}, network.slides, label, ranks_alone=True)
     return stages

@@ -107,20 +107,33 @@ class Proposal:
         )
         return Drawn(parameters, sigma * pattern)
 
+    def mean_cube(self, geocent_ns: int, draws: int) -> float:
+        """Return the mean of the cube of what is proposed for, over the population itself: where binaries are, not
+        where they can be found.
+        """
+        sidereal = lal.GreenwichMeanSiderealTime(lal.LIGOTimeGPS(*divmod(geocent_ns, NS_PER_S)))
+        kinds = [min(self._sigma(*self._masses_and_spins()), self._loudest) ** 3 for _ in range(draws)]
+        patterns = [self._anywhere(sidereal)[1] ** 3 for _ in range(10 * draws)]
+        return float(np.mean(kinds) * np.mean(patterns))
+
     def _orientation(self, geocent_ns: int) -> tuple[tuple[float, ...], float]:
         """Return cosine of inclination, phase, right ascension, declination and polarisation; and the amplitude."""
         sidereal = lal.GreenwichMeanSiderealTime(lal.LIGOTimeGPS(*divmod(geocent_ns, NS_PER_S)))
         while True:
-            cosine, ra, psi = self._rng.uniform(-1, 1), self._rng.uniform(0, 2 * np.pi), self._rng.uniform(0, np.pi)
-            dec = np.arcsin(self._rng.uniform(-1, 1))
-            power = 0.0
-            for site in self._sites:
-                plus, cross = lal.ComputeDetAMResponse(site.response, ra, dec, psi, sidereal)
-                power += (plus * (1 + cosine**2) / 2) ** 2 + (cross * cosine) ** 2
-            pattern = float(np.sqrt(power / len(self._sites)))
+            (cosine, ra, dec, psi), pattern = self._anywhere(sidereal)
             if self._rng.random() < pattern**3:
                 phase = self._rng.uniform(0, 2 * np.pi)
-                return (float(cosine), float(phase), float(ra), float(dec), float(psi)), pattern
+                return (cosine, float(phase), ra, dec, psi), pattern
+
+    def _anywhere(self, sidereal: float) -> tuple[tuple[float, float, float, float], float]:
+        """Return cosine of inclination, right ascension, declination and polarisation of any binary; the amplitude."""
+        cosine, ra, psi = self._rng.uniform(-1, 1), self._rng.uniform(0, 2 * np.pi), self._rng.uniform(0, np.pi)
+        dec = np.arcsin(self._rng.uniform(-1, 1))
+        power = 0.0
+        for site in self._sites:
+            plus, cross = lal.ComputeDetAMResponse(site.response, ra, dec, psi, sidereal)
+            power += (plus * (1 + cosine**2) / 2) ** 2 + (cross * cosine) ** 2
+        return (float(cosine), float(ra), float(dec), float(psi)), float(np.sqrt(power / len(self._sites)))
 
     def _kind(self) -> tuple[_Masses, _Spins, float]:
         """Return masses, spins, and the sigma that they were accepted for."""

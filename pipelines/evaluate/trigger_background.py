@@ -49,13 +49,14 @@ class TriggerMeasureConfig:
     """How much of what.
 
     ``stretches``: how many of each detector; a set has those that all of it have. ``years``: of the rarest events,
-    ``rare_hz`` and less frequent. ``middle_slides``: slides either way for those up to ``frequent_hz``; what is more
-    frequent comes from one either way.
+    ``rare_hz`` and less frequent, of H1 and L1; ``other_years`` of other sets. ``middle_slides``: slides either way for
+    those up to ``frequent_hz``; what is more frequent comes from one either way.
     """
 
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     stretches: dict[str, int] = field(default_factory=lambda: {"H1": 20, "L1": 20, "V1": 6})
     years: float = 3.5
+    other_years: float = 0.3
     rare_hz: float = 3e-5
     middle_slides: int = 40
     frequent_hz: float = 3e-3
@@ -144,8 +145,9 @@ class TriggerMeasurement:
     def _slid(self, triggers: Sequence[Triggers]) -> list[dict[str, Any]]:
         """Return the curves of a set, the longest first."""
         seconds = live_ns(triggers, np.zeros(1, np.int64), 1) / NS_PER_S
+        years = self._config.years if {t.detector for t in triggers} == {"H1", "L1"} else self._config.other_years
         # N slides either way of T seconds overlap for 2 N T - N^2.
-        many = int(np.ceil(seconds - np.sqrt(max(0.0, seconds**2 - self._config.years * _YEAR_S))))
+        many = int(np.ceil(seconds - np.sqrt(max(0.0, seconds**2 - years * _YEAR_S))))
         curves: list[dict[str, Any]] = []
         least = _EVERYTHING
         for slides, next_hz in (

@@ -19,7 +19,7 @@ from stream.infer.filterbank.stage import LATENCY_NS, FilterBank, FilterBankStag
 from stream.infer.model import EXTRINSIC, GLITCH_TERM
 from stream.records import Arrival, Peak, Statistic, Triggers, WhitenedSegment
 from stream.settings import Settings
-from stream.significance import Significance, TriggerSlides, load_shipped
+from stream.significance import Significance, TriggerSlides, load_foreground, load_shipped
 from stream.timebase import HOP_NS
 from stream.types import AnyArray
 
@@ -34,13 +34,14 @@ class FilterBankNetwork:
         self._shared = FilterBank.of(card, settings.infer)
         self._filters = {d: FilterBankStage(d, self._shared, nominal=term.sensitivity(d)) for d in detectors}
         self._glitches = {d: GlitchStage(d, glitch) for d in detectors}
-        ranking = Ranking(self._shared.bank.ln_weight, term)
-        self._rank = RankingStage(ranking)
+        self.ranking = Ranking(self._shared.bank.ln_weight, term)
+        self._rank = RankingStage(self.ranking)
         self._latency_ns = LATENCY_NS + self._rank.latency_ns(detectors)
-        self.slides = TriggerSlides(ranking, settings.significance)
+        self.slides = TriggerSlides(self.ranking, settings.significance)
         self.significance = Significance(
-            settings.significance, load_shipped(card), self.slides, card.label, ranks_alone=True
-        )
+            settings.significance, load_shipped(card), self.slides, card.label, ranks_alone=True,
+            foreground=load_foreground(card),
+        )  # fmt: skip
         self._span: tuple[list[Triggers], Events] | None = None
 
     def step(self, whitened: Sequence[WhitenedSegment], watch: Stopwatch) -> tuple[list[Peak], Statistic]:

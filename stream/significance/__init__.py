@@ -7,6 +7,7 @@ with the model; the slides of this run join it as they accumulate; the larger ra
 from stream.significance.background import BackgroundCounts
 from stream.significance.classes import BackgroundClass, class_of
 from stream.significance.far import Significance
+from stream.significance.foreground import Foreground, load_foreground
 from stream.significance.live_triggers import TriggerSlides
 from stream.significance.rate import Rate
 from stream.significance.rolling import RollingCounts
@@ -17,6 +18,7 @@ __all__ = [
     "BackgroundClass",
     "BackgroundCounts",
     "Curve",
+    "Foreground",
     "LiveSlides",
     "Rate",
     "RollingCounts",
@@ -25,6 +27,7 @@ __all__ = [
     "Significance",
     "TriggerSlides",
     "class_of",
+    "load_foreground",
     "load_shipped",
     "set_name",
 ]

@@ -21,12 +21,16 @@ Each of the two never rises with the statistic, so their maximum does not either
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from stream.records import Background, Candidate, Peak
 from stream.settings import SignificanceSettings
 from stream.significance.classes import BackgroundClass, class_of
+from stream.significance.foreground import Foreground
 from stream.significance.rate import MOST_HZ, Counts, Rate
+
+UNMEASURED = "unmeasured"
 
 
 class Live(Protocol):
@@ -51,6 +55,8 @@ class Significance:
         Label of the model, carried into the candidate.
     ranks_alone : bool
         Whether the model ranks a detector alone beside coincidences.
+    foreground : mapping of str to Foreground or None
+        What is known of the model's signals, by name of the class.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Significance:
         model: str,
         *,
         ranks_alone: bool = False,
+        foreground: Mapping[str, Foreground] | None = None,
     ) -> None:
         self._counted_s = 10.0 / settings.far_threshold_hz
         self._limit_s = max(self._counted_s, 1.0 / settings.significant_far_hz)
@@ -68,29 +75,38 @@ class Significance:
         self._live = live
         self._model = model
         self._ranks_alone = ranks_alone
+        self._foreground = foreground or {}
 
     def assess(self, peak: Peak) -> Candidate:
         """Return the candidate of a peak."""
         of = class_of(peak, ranks_alone=self._ranks_alone)
-        shipped, live = self._shipped_rate(peak.statistic, of), self._live_rate(peak, of)
-        if shipped is not None and (live is None or live.far_hz <= shipped.far_hz):
-            rate, source = shipped, "shipped"
-        elif live is not None:
-            rate, source = live, "live"
-        else:
-            rate, source = Rate(MOST_HZ, False, 0.0), "unmeasured"
+        live = self._live.counts_at(peak.gps_ns).get(of.key) if self._live is not None else None
+        rate, source = self._rate(peak.statistic, of, live)
         background = Background(source, rate.duration_s, peak.heard or peak.detectors)
-        return Candidate(peak, min(MOST_HZ, rate.far_hz / of.share), rate.is_limit, background, self._model)
+        far_hz = min(MOST_HZ, rate.far_hz / of.share)
+        candidate = Candidate(peak, far_hz, rate.is_limit, background, self._model)
+        foreground = self._foreground.get(of.name)
+        if foreground is None:
+            return replace(candidate, p_astro_reason=f"{self._model} has no foreground of {of.name}")
+        if source == UNMEASURED:
+            return replace(candidate, p_astro_reason=f"no background of {of.name} was measured")
+        p_astro = foreground.p_astro(peak.statistic, lambda s: self._rate(s, of, live)[0].far_hz)
+        return replace(candidate, p_astro=p_astro)
 
-    def _shipped_rate(self, statistic: float, of: BackgroundClass) -> Rate | None:
-        counts = self._shipped.get(of.name)
-        return None if counts is None else counts.rate(statistic)
+    def _rate(self, statistic: float, of: BackgroundClass, counts: Counts | None) -> tuple[Rate, str]:
+        """Return the larger of what the two say, and whose it is."""
+        shipped = self._shipped[of.name].rate(statistic) if of.name in self._shipped else None
+        live = self._live_rate(statistic, of, counts)
+        if shipped is not None and (live is None or live.far_hz <= shipped.far_hz):
+            return shipped, "shipped"
+        if live is not None:
+            return live, "live"
+        return Rate(MOST_HZ, False, 0.0), UNMEASURED
 
-    def _live_rate(self, peak: Peak, of: BackgroundClass) -> Rate | None:
+    def _live_rate(self, statistic: float, of: BackgroundClass, counts: Counts | None) -> Rate | None:
         """Return what live says, or None where it has nothing to say."""
-        counts = self._live.counts_at(peak.gps_ns).get(of.key) if self._live is not None else None
         if counts is None:
             return None
-        rate = counts.rate(peak.statistic)
+        rate = counts.rate(statistic)
         enough_s = self._limit_s if rate.is_limit and of.name in self._shipped else self._counted_s
         return rate if rate.duration_s >= enough_s / of.share else None

@@ -20,6 +20,7 @@ CONFIG = TriggerMeasureConfig(
     NoiseConfig(seed=5, stretch_s=SECONDS, glitch_rate_hz=0.05),
     {"H1": 2, "L1": 2, "V1": 1},
     years=1e-4,
+    other_years=1e-4,
     middle_slides=6,
     frequent_hz=0.05,
     rare_hz=0.02,
