@@ -135,6 +135,9 @@ def _mlgwsc_table(made: dict[str, Any]) -> None:
         for far, reach in row["sensitive_distance"].items():
             far_away = "-" if reach is None else f"{reach['distance_mpc']} ± {reach['error_mpc']}"
             table.add_row(name, far, far_away, "-" if reach is None else f"{reach['found']} of {row['injections']}")
+    known = made["known_template_at_1/month"]
+    far_away = f"{known['distance_mpc']} ± {known['error_mpc']}"
+    table.add_row("a known template", "1/month", far_away, str(known["found"]))
     for name, distance_mpc in made["published_mpc_at_1/month"].items():
         table.add_row(f"{name}, published", "1/month", str(distance_mpc), "")
     Console().print(table)

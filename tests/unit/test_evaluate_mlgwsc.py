@@ -122,6 +122,7 @@ def test_a_measurement_goes_on_where_it_was_and_takes_more_hours(tmp_path: Path)
     assert searcher.asked == [0, 1]
     assert made[0]["ours"]["knows"]["injections"] < made[1]["ours"]["knows"]["injections"]
     assert made[1]["published_mpc_at_1/month"]["PyCBC"] == 2492
+    assert made[1]["known_template_at_1/month"]["found"] <= made[1]["ours"]["knows"]["injections"]
     assert made[1]["hours"] == round(2 * 120 / 3600, 2)
 
 
