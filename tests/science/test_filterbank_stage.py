@@ -142,6 +142,24 @@ def test_a_gap_is_not_heard_and_half_a_second_after_whitened_strain_is_back_all_
     assert not triggers.valid[24 * HOPS_PER_S : 25 * HOPS_PER_S].any()
 
 
+@pytest.mark.parametrize("value", [1e26, np.inf, np.nan])
+def test_what_no_noise_can_bring_is_a_gap_though_it_is_said_to_be_valid(shared: FilterBank, value: float) -> None:
+    """A filter made while strain stood still makes it that loud when it moves; templates hear it for 8 s more."""
+    heard = condition(STRAIN[: 26 * 4096])
+    impossible, gap = heard.samples.copy(), heard.samples.copy()
+    impossible[20 * 2048 : 21 * 2048 : 64], gap[20 * 2048 : 21 * 2048] = value, 0.0
+    valid = heard.valid.copy()
+    valid[20 * 16 : 21 * 16] = False
+    given = Conditioned(impossible, heard.valid, heard.taps, heard.filters)
+    expected = joined(
+        run_stage(FilterBankStage("H1", shared), Conditioned(gap, valid, heard.taps, heard.filters), [16])
+    )
+    actual = joined(run_stage(FilterBankStage("H1", shared), given, [7]))
+    assert list(actual.valid) == list(expected.valid)
+    assert list(actual.time_ns) == list(expected.time_ns)
+    assert 0 < np.abs(actual.snr).max() < 8
+
+
 def test_nothing_is_heard_before_the_first_weights_which_come_four_seconds_after_the_filter(
     shared: FilterBank,
 ) -> None:
@@ -199,6 +217,42 @@ def test_a_checkpoint_brings_back_the_weights_and_those_being_made() -> None:
             assert follower.at_second(START_NS + 8 * NS_PER_S, after)
             assert follower.weights.taps is after
         assert first.state() == FollowerState(after)
+
+
+STILL = np.eye(1, 2048)[0]
+"""Times 1e148: a filter for strain of zeros; times 1e26: of a constant; times 1e-20: of strain in other units."""
+
+
+@pytest.mark.parametrize("gain", [1e148, 1e26, 1e-20, np.nan])
+def test_while_strain_is_no_noise_a_detector_is_deaf_and_then_hears_again(gain: float) -> None:
+    """Weights for such a filter would be no numbers, and in its ranking silence every other detector's events."""
+    waves, taps = waveforms(PARAMETERS[:1]), taps_of(psd("aLIGO_O4"))
+    with ThreadPoolExecutor(1) as executor:
+        follower = Follower(waves, LossModel(waves), executor)
+        assert not follower.at_second(START_NS, gain * STILL)
+        assert not follower.at_second(START_NS + 4 * NS_PER_S, gain * STILL)
+        assert follower.weights is None
+        follower.at_second(START_NS + 5 * NS_PER_S, taps)
+        assert follower.at_second(START_NS + 9 * NS_PER_S, taps)
+        assert follower.weights is not None
+        assert np.isfinite(follower.weights.sigma).all()
+        assert follower.at_second(START_NS + 10 * NS_PER_S, gain * STILL)
+        assert follower.weights is None
+        follower.at_second(START_NS + 11 * NS_PER_S, taps)
+        assert follower.at_second(START_NS + 15 * NS_PER_S, taps)
+        assert follower.weights.taps is taps
+
+
+@pytest.mark.parametrize("which", ["taps", "pending_taps"])
+def test_a_checkpoint_of_no_whitening_filter_is_refused_and_what_was_there_stays(which: str) -> None:
+    waves, taps = waveforms(PARAMETERS[:1]), taps_of(psd("aLIGO_O4"))
+    with ThreadPoolExecutor(1) as executor:
+        follower = Follower(waves, LossModel(waves), executor)
+        follower.restore(FollowerState(taps))
+        for wrong in (np.nan * STILL, 1e148 * STILL, np.zeros(2048), np.ones((2, 2048)), np.zeros(0)):
+            with pytest.raises(ValueError, match="no detector's noise"):
+                follower.restore(FollowerState(**{"taps": taps, which: wrong}))
+        assert follower.state() == FollowerState(taps)
 
 
 def test_weights_are_of_the_rate_at_which_strain_comes() -> None:

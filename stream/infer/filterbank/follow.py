@@ -23,6 +23,9 @@ MAX_LOSS = 0.01
 BUILD_S = 4
 _BUILD_NS = BUILD_S * NS_PER_S
 _PROBE_EVERY = 8
+_LEAST_GAIN, _MOST_GAIN = 1e-6, 1e6
+"""Of a filter that whitens a detector's noise; the largest is about 16. Strain that stands still gives 1e26 and more,
+strain in other units 1e-20: templates whitened by either are no numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Follower:
 
     @property
     def weights(self) -> Weights | None:
-        """The weights in force; None before the first."""
+        """The weights in force; None before the first, and while strain is no noise."""
         return self._weights
 
     def at_second(self, now_ns: int, taps: FloatArray | None, input_rate_hz: int = INPUT_RATE_HZ) -> bool:
@@ -103,7 +106,9 @@ class Follower:
             self._compared = None
         if taps is not None and self._pending is None and taps is not self._compared:
             self._compared = taps
-            if self._misfit(taps) > MAX_LOSS:
+            if not _is_of_noise(taps):
+                self._weights, changed = None, changed or self._weights is not None
+            elif self._misfit(taps) > MAX_LOSS:
                 self._begin(taps, now_ns + _BUILD_NS)
         return changed
 
@@ -115,7 +120,15 @@ class Follower:
         return FollowerState(taps, self._pending.taps, self._pending.due_ns, self._rate_hz)
 
     def restore(self, state: FollowerState) -> None:
-        """Take up a checkpoint; weights in force are made before this returns."""
+        """Take up a checkpoint; weights in force are made before this returns.
+
+        Raises
+        ------
+        ValueError
+            If it holds what is no whitening filter; nothing is taken up then.
+        """
+        if not all(_is_of_noise(taps) for taps in (state.taps, state.pending_taps) if taps is not None):
+            raise ValueError("filters to be made from what whitens no detector's noise")
         self._compared, self._rate_hz = None, state.input_rate_hz
         self._weights = None if state.taps is None else build(self._waveforms, state.taps, self._rate_hz)
         self._pending = None
@@ -131,3 +144,12 @@ class Follower:
     def _begin(self, taps: FloatArray, due_ns: int) -> None:
         making = self._executor.submit(build, self._waveforms, taps, self._rate_hz)
         self._pending = _Pending(taps, due_ns, making)
+
+
+def _is_of_noise(taps: FloatArray) -> bool:
+    """Return whether a filter can be one that whitens a detector's noise."""
+    return (
+        taps.ndim == 1
+        and len(taps) > 0
+        and _LEAST_GAIN < float(np.abs(np.fft.rfft(taps)).max(initial=0.0)) < _MOST_GAIN
+    )

@@ -43,6 +43,9 @@ LATENCY_NS = samples_to_ns(END, RATE_HZ)
 HEARING_HOPS = 8
 """A hop counts as heard when this many hops of strain up to the end of its own are valid (half a second)."""
 
+_MOST_SIGMA = 1e6
+"""Whitened strain of unit variance is no louder: strain that begins to move again after it stood still is."""
+
 _HOP = RATE_HZ // HOPS_PER_S
 _STEP = RATE_HZ // SNR_RATE_HZ
 _HISTORY = PHASES * -(-(PAST_LAGS + 2) // PHASES)
@@ -146,8 +149,8 @@ class FilterBankStage:
                 self._filter = waiting.pop(0)
             if now_ns % NS_PER_S == 0:
                 self._at_second(now_ns)
-            samples = segment.samples[start * _HOP : stop * _HOP]
-            pieces.append(self._piece(samples, segment.valid[start:stop], now_ns))
+            samples, valid = _possible(segment.samples[start * _HOP : stop * _HOP], segment.valid[start:stop])
+            pieces.append(self._piece(samples, valid, now_ns))
         if waiting:
             self._filter = waiting[-1]
         return _joined(pieces)
@@ -235,6 +238,14 @@ class FilterBankStage:
     def _relative(self, weights: Weights) -> float:
         """Return the present sensitivity over the nominal one: the middle one of all templates'."""
         return float(np.median(weights.sigma / self._nominal_sigma))
+
+
+def _possible(samples: Float32Array, valid: BoolArray) -> tuple[Float32Array, BoolArray]:
+    """Return samples and valid hops; a hop that no noise and no glitch can bring is zero and not valid."""
+    possible: BoolArray = np.abs(samples).reshape(-1, _HOP).max(axis=1) < _MOST_SIGMA
+    if possible.all():
+        return samples, valid
+    return np.where(np.repeat(possible, _HOP), samples, np.float32(0.0)), valid & possible
 
 
 def _after(old: Float32Array | None, new: Float32Array) -> Float32Array:
