@@ -243,15 +243,15 @@ def test_while_strain_is_no_noise_a_detector_is_deaf_and_then_hears_again(gain: 
         assert follower.weights.taps is taps
 
 
-@pytest.mark.parametrize("which", ["taps", "pending_taps"])
-def test_a_checkpoint_of_no_whitening_filter_is_refused_and_what_was_there_stays(which: str) -> None:
+@pytest.mark.parametrize("is_pending", [False, True])
+def test_a_checkpoint_of_no_whitening_filter_is_refused_and_what_was_there_stays(is_pending: bool) -> None:
     waves, taps = waveforms(PARAMETERS[:1]), taps_of(psd("aLIGO_O4"))
     with ThreadPoolExecutor(1) as executor:
         follower = Follower(waves, LossModel(waves), executor)
         follower.restore(FollowerState(taps))
         for wrong in (np.nan * STILL, 1e148 * STILL, np.zeros(2048), np.ones((2, 2048)), np.zeros(0)):
             with pytest.raises(ValueError, match="no detector's noise"):
-                follower.restore(FollowerState(**{"taps": taps, which: wrong}))
+                follower.restore(FollowerState(taps, wrong) if is_pending else FollowerState(wrong))
         assert follower.state() == FollowerState(taps)
 
 
