@@ -157,10 +157,17 @@ class InferSettings(Section):
 
 
 class DetectSettings(Section):
-    """Peaks of the ranking statistic."""
+    """Peaks of the ranking statistic of embeddings; a matched-filter network tells each event when it is settled."""
 
-    confirm_s: float = Field(0.09, gt=0, le=1, description="A peak stands when nothing higher follows for this long.")
-    min_statistic: float = Field(0.0, description="Peaks that are not above this are not looked at.")
+    confirm_s: float = Field(
+        0.09,
+        gt=0,
+        le=1,
+        description="A peak stands when nothing higher follows for this long. Nothing to a matched-filter network.",
+    )
+    min_statistic: float = Field(
+        0.0, description="Peaks that are not above this are not looked at. Nothing to a matched-filter network."
+    )
 
 
 class SignificanceSettings(Section):

@@ -112,7 +112,9 @@ class Ranking:
         beaten = np.bincount(row, louder, len(centre)) > 0
         total = np.bincount(row, np.exp(np.minimum(other - own, 0.0)), len(centre))
         rows = centre[~beaten]
-        return Events(of.time_ns[rows], value[rows] + np.log(total[~beaten]), of.take(rows), heard[rows])
+        # Who triggered was heard, though the mean time may lie in a hop in which it no longer was.
+        heard = heard[rows] | of.seen.members[rows]
+        return Events(of.time_ns[rows], value[rows] + np.log(total[~beaten]), of.take(rows), heard)
 
 
 def _loudest_of_cells(time_ns: IntArray, value: FloatArray, window_ns: int) -> IntArray:

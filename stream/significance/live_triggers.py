@@ -160,6 +160,7 @@ class TriggerSlides:
         self._until_ns = (start_ns // block_ns + 1) * block_ns
         if self._due:
             self._count(self._due[-1].at_ns)
+        self._forget(start_ns)
 
     def _close_block(self) -> None:
         """Hand the pending data before the block's end to the thread; keep the rest."""
@@ -184,6 +185,12 @@ class TriggerSlides:
                 if one.key not in self.counts:
                     self.counts[one.key] = self._empty(one.complete_above)
                 self.counts[one.key].add(one.statistic.tolist(), one.duration_s, due.block_end_ns)
+            self._forget(due.block_end_ns)
+
+    def _forget(self, gps_ns: int) -> None:
+        """Let go of what is older than the window at a time of the data, of sets too that are heard no more."""
+        for counts in self.counts.values():
+            counts.add((), 0.0, gps_ns)
 
     def _empty(self, complete_above: float, known: RollingCounts | None = None) -> RollingCounts:
         parts = known.parts if known is not None else ()

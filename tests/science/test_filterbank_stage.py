@@ -220,10 +220,11 @@ def test_a_checkpoint_brings_back_the_weights_and_those_being_made() -> None:
 
 
 STILL = np.eye(1, 2048)[0]
-"""Times 1e148: a filter for strain of zeros; times 1e26: of a constant; times 1e-20: of strain in other units."""
+"""Times 1e148: a filter for strain of zeros; times 1e26 and 1e5: of a constant, in double and in single precision;
+times 1e-20: of strain in other units."""
 
 
-@pytest.mark.parametrize("gain", [1e148, 1e26, 1e-20, np.nan])
+@pytest.mark.parametrize("gain", [1e148, 1e26, 1e5, 1e-20, np.nan])
 def test_while_strain_is_no_noise_a_detector_is_deaf_and_then_hears_again(gain: float) -> None:
     """Weights for such a filter would be no numbers, and in its ranking silence every other detector's events."""
     waves, taps = waveforms(PARAMETERS[:1]), taps_of(psd("aLIGO_O4"))

@@ -132,6 +132,16 @@ def test_order_of_detectors_and_of_triggers_does_not_matter() -> None:
     np.testing.assert_allclose(found.statistic, expected.statistic, atol=1e-6)
 
 
+@pytest.mark.parametrize("h1_is_deaf_too", [False, True])
+def test_who_triggered_was_heard_though_it_fell_silent_before_the_events_mean_time(h1_is_deaf_too: bool) -> None:
+    """The event would be compared with the background of one detector alone otherwise."""
+    one, other = given_triggers("H1", (3, 566.0, 9 + 0j)), given_triggers("L1", (3, 561.0, 9 + 0j))
+    silent: BoolArray = np.arange(16) > 8
+    triggers = [one if not h1_is_deaf_too else replace(one, valid=~silent), replace(other, valid=~silent)]
+    event = RankingStage(ranking()).step(triggers)
+    assert event.loudest.seen.members.tolist() == event.heard.tolist() == [[True, True]]
+
+
 def test_numbers_of_templates_do_not_matter() -> None:
     triggers = [noise(d, 30, 8) for d in ("H1", "L1")]
     by = ranking(3)

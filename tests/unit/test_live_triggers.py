@@ -189,6 +189,23 @@ def test_a_detector_that_is_away_leaves_the_others_their_background() -> None:
     slides.close()
 
 
+def test_what_a_set_counted_is_forgotten_in_time_though_the_set_is_heard_no_more() -> None:
+    whole = [noise("H1", 192), noise("L1", 192), deaf(noise("V1", 192), 32.125, 192.0)]
+    slides = Slides(RANKING, SignificanceSettings(live_window_s=48.0))
+    run([t.cut(0, 64 * 16) for t in whole], slides, each(16))
+    assert slides.counts["H1", "L1", "V1"].duration_s > 0
+    kept = {key: counts.copy() for key, counts in slides.counts.items()}
+    run([t.cut(64 * 16, 192 * 16) for t in whole], slides, each(16))
+    assert slides.counts["H1", "L1"].duration_s > 0
+    assert slides.counts["H1", "L1", "V1"].duration_s == slides.counts["V1 of H1+L1+V1",].duration_s == 0
+    later = Slides(RANKING, SignificanceSettings(live_window_s=48.0))
+    later.take_up(kept)
+    run([noise(d, 1, start_s=START_S + 999) for d in ("H1", "L1", "V1")], later, each(16))
+    assert {counts.duration_s for counts in later.counts.values()} == {0}
+    slides.close()
+    later.close()
+
+
 def test_after_a_jump_what_waits_is_dropped_and_what_was_complete_counts() -> None:
     slides = slides_of()
     run([noise(d, 44) for d in ("H1", "L1")], slides, each(16))

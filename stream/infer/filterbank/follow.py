@@ -23,8 +23,8 @@ MAX_LOSS = 0.01
 BUILD_S = 4
 _BUILD_NS = BUILD_S * NS_PER_S
 _PROBE_EVERY = 8
-_LEAST_GAIN, _MOST_GAIN = 1e-6, 1e6
-"""Of a filter that whitens a detector's noise; the largest is about 16. Strain that stands still gives 1e26 and more,
+_LEAST_GAIN, _MOST_GAIN = 1e-4, 1e4
+"""Of a filter that whitens a detector's noise; the largest is about 16. Strain that stands still gives 1e5 to 1e148,
 strain in other units 1e-20: templates whitened by either are no numbers."""
 
 
