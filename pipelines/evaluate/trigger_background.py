@@ -5,12 +5,15 @@ the other, and sets of detectors are slid against one another by whole seconds: 
 down to the most frequent events, more of them what is rarer, years what is rarest. What a detector hears alone counts
 in its own time, by the sets that could have heard it (:mod:`stream.significance.classes`).
 
-Triggers are kept in a work folder without the glitch term, so that a changed ranking costs only the ranking again.
+Triggers are kept in a work folder without the glitch term, so that changed coefficients cost only the ranking again;
+sets that are done are kept there by the model's hashes. Code that ranks otherwise wants their files (``set-*``) gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -51,6 +54,7 @@ class TriggerMeasureConfig:
     ``stretches``: how many of each detector; a set has those that all of it have. ``years``: of the rarest events,
     ``rare_hz`` and less frequent, of H1 and L1; ``other_years`` of other sets. ``middle_slides``: slides either way for
     those up to ``frequent_hz``; what is more frequent comes from one either way.
+    ``largest_set``: of how many detectors.
     """
 
     noise: NoiseConfig = field(default_factory=NoiseConfig)
@@ -60,6 +64,7 @@ class TriggerMeasureConfig:
     rare_hz: float = 3e-5
     middle_slides: int = 40
     frequent_hz: float = 3e-3
+    largest_set: int = 3
 
 
 class TriggerMeasurement:
@@ -82,9 +87,9 @@ class TriggerMeasurement:
         triggers = self.triggers(progress)
         names = sorted(triggers)
         sets: dict[str, Any] = {}
-        for size in range(1, len(names) + 1):
+        for size in range(1, min(len(names), self._config.largest_set) + 1):
             for together in combinations(names, size):
-                sets |= self._of_set([triggers[d] for d in together])
+                sets |= self._kept_set(together, triggers)
         return {
             "model": self._card.label,
             "network": self._card.network,
@@ -112,6 +117,17 @@ class TriggerMeasurement:
     def _settled(self, hops: int) -> BoolArray:
         settled: BoolArray = np.arange(hops) % (self._config.noise.stretch_s * HOPS_PER_S) >= SETTLED_S * HOPS_PER_S
         return settled
+
+    def _kept_set(self, together: Sequence[str], triggers: Mapping[str, Triggers]) -> dict[str, Any]:
+        """Return the entries of one set, from the work folder if they are there already."""
+        of = json.dumps([self._card.network, asdict(replace(self._config, largest_set=0))], sort_keys=True).encode()
+        path = self._work / f"set-{hashlib.sha256(of).hexdigest()[:12]}-{'-'.join(together)}.json"
+        if not path.exists():
+            temporary = path.with_suffix(".part")
+            temporary.write_text(json.dumps(self._of_set([triggers[d] for d in together])))
+            temporary.replace(path)
+        entries: dict[str, Any] = json.loads(path.read_text())
+        return entries
 
     def _of_set(self, triggers: Sequence[Triggers]) -> dict[str, Any]:
         """Return the entries of one set: of its coincidences, and of each of its detectors alone."""
