@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from stream.infer.filterbank.stage import FilterBank, FilterBankStage
 from stream.records import Segment, Triggers
 from stream.settings import ConditionSettings, InferSettings
 from stream.timebase import HOPS_PER_S, NS_PER_S
+from stream.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,20 @@ class NetworkSearch(RankedSearch):
         return f"network-{self.rule}"
 
     def _make(self, scene: Scene, name: str) -> Triggers:
-        """Filter a stretch's strain, second by second."""
-        shared = FilterBank(read_bank(self.bank), InferSettings(threads=1))
-        conditioner, stage = Conditioner(name, ConditionSettings()), FilterBankStage(name, shared, self.floor)
-        good, found = np.ones(HOPS_PER_S, dtype=np.bool_), []
-        for k, strain in enumerate(scene.strain(name)):
-            white = conditioner.step(Segment(name, (START_S + k) * NS_PER_S, RATE_HZ, strain, good))
-            triggers = stage.step(white)
-            if SETTLED_S <= k < scene.config.stretch_s - END_S:
-                found.append(triggers)
-        shared.close()
-        return Triggers.joined(found)
+        """Filter a stretch's strain."""
+        return network_triggers(scene.strain(name), name, self.bank, self.floor)
+
+
+def network_triggers(strain: Iterable[FloatArray], name: str, bank: Path, floor: float = 4.0) -> Triggers:
+    """Filter a stretch's strain, second by second; return the triggers of what lies between settling and end."""
+    shared = FilterBank(read_bank(bank), InferSettings(threads=1))
+    conditioner, stage = Conditioner(name, ConditionSettings()), FilterBankStage(name, shared, floor)
+    good, found = np.ones(HOPS_PER_S, dtype=np.bool_), []
+    for k, second in enumerate(strain):
+        white = conditioner.step(Segment(name, (START_S + k) * NS_PER_S, RATE_HZ, second, good))
+        found.append(stage.step(white))
+    shared.close()
+    return Triggers.joined(found[SETTLED_S : len(found) - END_S])
 
 
 def main() -> None:

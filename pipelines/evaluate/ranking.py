@@ -58,12 +58,12 @@ from stream.infer.filterbank.whitened import response, whiten
 from stream.records import Segment, Triggers
 from stream.settings import ConditionSettings
 from stream.significance.trigger_slides import SlideConfig, slide_triggers
-from stream.timebase import HOPS_PER_S, NS_PER_S
+from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
 from stream.types import BoolArray, Complex64Array, Float32Array, FloatArray
 
 RULES = ("A", "B", "C")
 _BEFORE_S, _PIECE_S = 8, 7  # of a circle of 16 s; the last second would hear the beginning
-_TRIAL_SLIDES = 40
+_TRIAL_S = 1500
 _LOWEST, _TRIAL_PER_DAY = {"A": 24.0, "B": 18.0, "C": -6.0, "D": -6.0}, 8.0
 
 
@@ -149,8 +149,9 @@ class RankedSearch:
         return [GlitchStage(own.detector, term).step(own) for own in found]
 
     def _background(self, found: list[Triggers], by: Ranking, excluded: list[tuple[int, int]]) -> Counts:
-        """Slide by every second, above what a few slides say comes several times a day."""
-        trial = slide_triggers(found, by, SlideConfig(_LOWEST[self.rule], _TRIAL_SLIDES), excluded)
+        """Slide by every second, above what the slides of a first part say comes several times a day."""
+        first = [_first(own, _TRIAL_S * HOPS_PER_S) for own in found]
+        trial = slide_triggers(first, by, SlideConfig(_LOWEST[self.rule], _TRIAL_S - 1), excluded)
         loudest = np.sort(trial.statistic)[::-1]
         at = int(_TRIAL_PER_DAY / 86_400 * trial.live_ns / NS_PER_S)
         least = float(loudest[at]) if at < len(loudest) else _LOWEST[self.rule]
@@ -194,6 +195,13 @@ def spoiled(injections: Sequence[Injection]) -> list[tuple[int, int]]:
             (START_S * NS_PER_S + round(edges_s[0] * NS_PER_S), START_S * NS_PER_S + round(edges_s[1] * NS_PER_S))
         )
     return out
+
+
+def _first(own: Triggers, hops: int) -> Triggers:
+    """Return so many hops of triggers."""
+    early = own.take(own.time_ns < own.gps_ns + hops * HOP_NS)
+    return replace(early, duration_ns=min(own.duration_ns, hops * HOP_NS), valid=own.valid[:hops],
+                   relative=own.relative[:hops])  # fmt: skip
 
 
 def whitened_strain(scene: Scene, name: str) -> tuple[Float32Array, list[FloatArray | None]]:

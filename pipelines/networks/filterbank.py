@@ -11,7 +11,8 @@ import numpy as np
 from pipelines.networks.network import NetworkState, Stopwatch
 from stream.detect.balance import balanced
 from stream.detect.extrinsic import load_extrinsic
-from stream.detect.glitch_term import GlitchStage, GlitchState, read_glitch_term
+from stream.detect.glitch_rate import GlitchState
+from stream.detect.glitch_term import GlitchStage, read_glitch_term
 from stream.detect.ranking import Events, Ranking, RankingStage
 from stream.infer import ModelCard
 from stream.infer.filterbank.follow import FollowerState

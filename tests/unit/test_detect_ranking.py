@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.train.extrinsic import draw_sources, nominal_sensitivity
 from stream.detect.coincide import coincide
 from stream.detect.extrinsic import load_extrinsic
 from stream.detect.ranking import Events, Ranking, RankingStage, heard_at, relative_at
@@ -230,3 +231,21 @@ def test_nothing_carries_over_a_jump() -> None:
     expected = RankingStage(ranking()).step(later)
     found = stage.step(later)
     np.testing.assert_array_equal(found.time_ns, expected.time_ns)
+
+
+def test_a_third_detector_adds_to_two_and_more_if_it_fits() -> None:
+    """The same trigger 12 ms later and of another phase adds less."""
+    names, rng = ("H1", "L1", "V1"), np.random.default_rng(8)
+    drawn = draw_sources(rng, 4000, names)
+    response = drawn.response * np.array([nominal_sensitivity(d) for d in names])
+    snr = 14.0 * response / np.linalg.norm(response, axis=1)[:, None]
+    fits, does_not = [], []
+    for k in np.flatnonzero(np.abs(snr).min(axis=1) > 5.0)[:60].tolist():
+        at_ms = 500.0 + 1e3 * drawn.delay_s[k]
+        three = [given_triggers(d, (2, ms, z)) for d, ms, z in zip(names, at_ms, snr[k], strict=True)]
+        pair = ranked([*three[:2], given_triggers("V1")], ranking()).statistic.max()
+        late = given_triggers("V1", (2, at_ms[2] + 12.0, snr[k, 2] * np.exp(2.5j)))
+        fits.append(ranked(three, ranking()).statistic.max() - pair)
+        does_not.append(ranked([*three[:2], late], ranking()).statistic.max() - pair)
+    assert len(fits) == 60
+    assert np.median(fits) > np.median(does_not) + 2.0 > 2.0

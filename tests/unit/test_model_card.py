@@ -54,7 +54,7 @@ def test_a_folder_of_ones_own_is_read_from_there(folder: Path) -> None:
     shared.close()
     assert len(shared.bank) == len(read_bank(folder / "bank.npz"))
     assert "H1" in load_extrinsic(folder / "extrinsic.npz").detectors
-    assert read_glitch_term(folder / "glitch_term.json").coefficients.shape == (5,)
+    assert read_glitch_term(folder / "glitch_term.json").rate_hz > 0
 
 
 def test_a_model_without_a_background_is_unmeasured_and_not_refused(folder: Path) -> None:
