@@ -123,6 +123,8 @@ class Deployment:
     def after_span(self, whitened: Sequence[WhitenedSegment], found: Sequence[Candidate]) -> None:
         """Let the networks beside the live one search a span too, and one that is ready take its place."""
         end_ns = max((s.end_ns for s in whitened), default=0)
+        if self._last_ns > end_ns:  # the data jumped back
+            self._last_ns = 0
         self._note(found)
         for companion in list(self._companions):
             with self._stages.watch("shadow"):

@@ -170,6 +170,16 @@ def test_a_network_takes_over_only_when_it_has_heard_what_it_needs(tmp_path: Pat
     assert not new.closed
 
 
+def test_a_candidate_of_a_clock_that_was_ahead_holds_up_no_swap(tmp_path: Path) -> None:
+    search = Search(tmp_path, Scripted("old", [START_NS + NS_PER_S]), Scripted("new"))
+    search.run(2)
+    assert len(search.told) == 1
+    search.now_ns -= 86_400 * NS_PER_S
+    search.ask()
+    search.run(12)
+    assert search.live == "new"
+
+
 def test_the_promoted_model_is_kept_for_a_restart_as_long_as_the_settings_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
