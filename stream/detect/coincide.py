@@ -13,7 +13,7 @@ import numpy as np
 
 from stream.detect.extrinsic import ExtrinsicTerm, Seen
 from stream.records import Triggers
-from stream.types import BoolArray, Float32Array, Int32Array, IntArray
+from stream.types import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 
 SINGLE_FLOOR = 5.5
 """A detector alone says nothing below: such a trigger comes several times a minute."""
@@ -32,7 +32,7 @@ class Coincidences:
         Which detectors take part, with SNR and time of each.
     chisq : array of float32, shape (n, n_detectors, 2)
         Zero where a detector takes no part.
-    glitch : array of float32, shape (n, n_detectors)
+    glitch : array of float64, shape (n, n_detectors)
         The triggers' glitch terms; zero where a detector takes no part.
     """
 
@@ -40,7 +40,7 @@ class Coincidences:
     time_ns: IntArray
     seen: Seen
     chisq: Float32Array
-    glitch: Float32Array
+    glitch: FloatArray
 
     def __len__(self) -> int:
         """Return how many."""
@@ -132,7 +132,7 @@ def _joined(triggers: Sequence[Triggers], rows: IntArray) -> Coincidences:
     snr = np.zeros(rows.shape, dtype=np.complex128)
     time_ns = np.zeros(rows.shape, dtype=np.int64)
     chisq = np.zeros((*rows.shape, 2), dtype=np.float32)
-    glitch = np.zeros(rows.shape, dtype=np.float32)
+    glitch = np.zeros(rows.shape)
     template = np.zeros(len(rows), dtype=np.int32)
     for d, own in enumerate(triggers):
         at = rows[members[:, d], d]
@@ -152,7 +152,7 @@ def _none(names: tuple[str, ...]) -> Coincidences:
     """Return no coincidences, which is what most spans of live data hold."""
     shape = (0, len(names))
     nobody = Seen(names, np.zeros(shape, np.bool_), np.zeros(shape, np.complex128), np.zeros(shape, np.int64))
-    chisq, glitch = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
+    chisq, glitch = np.zeros((*shape, 2), np.float32), np.zeros(shape)
     return Coincidences(np.zeros(0, np.int32), np.zeros(0, np.int64), nobody, chisq, glitch)
 
 

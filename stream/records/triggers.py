@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.timebase import HOP_NS
-from stream.types import BoolArray, Complex64Array, Float32Array, Int32Array, IntArray
+from stream.types import AnyFloatArray, BoolArray, Complex64Array, Float32Array, Int32Array, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Triggers:
     chisq : array of float32, shape (n, 2)
         Autocorrelation chi-squared over past lags and chi-squared of the time slices, each divided by its expectation;
         NaN where there is none to compute.
-    glitch : array of float32, shape (n,)
+    glitch : array of float, shape (n,)
         What each counts for less because real noise makes more of its like than Gaussian noise, never above 0; 0 from
-        the filter bank.
+        the filter bank. In double precision from the glitch term: it takes nearly all of |z|^2 / 2 of a loud glitch.
     relative : array of float32, shape (n_hops,)
         The detector's sensitivity over its nominal one, hop by hop; 1 where nothing was heard yet.
     """
@@ -46,7 +46,7 @@ class Triggers:
     time_ns: IntArray
     snr: Complex64Array
     chisq: Float32Array
-    glitch: Float32Array
+    glitch: AnyFloatArray
     relative: Float32Array
 
     def take(self, rows: IntArray | BoolArray) -> Triggers:

@@ -73,8 +73,9 @@ def slid_pairs(first: Triggers, second: Triggers, wanted: SlidRange) -> Iterator
 
 def _counted(own: Triggers) -> FloatArray:
     """Return the SNRs that count in Gaussian noise as much as the triggers count."""
-    power = np.abs(own.snr).astype(np.float64) ** 2 + 2.0 * own.glitch
-    return np.sqrt(np.maximum(power, 0.0))
+    power = np.abs(own.snr.astype(np.complex128)) ** 2 + 2.0 * own.glitch
+    counted: FloatArray = np.sqrt(np.maximum(power, 0.0))
+    return counted
 
 
 class _Steps:

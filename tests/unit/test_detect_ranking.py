@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pipelines.train.extrinsic import draw_sources, nominal_sensitivity
 from stream.detect.coincide import coincide
 from stream.detect.extrinsic import load_extrinsic
+from stream.detect.glitch_rate import GlitchRate
+from stream.detect.glitch_term import GlitchStage, read_glitch_term, unlikeness
 from stream.detect.ranking import Events, Ranking, RankingStage, heard_at, relative_at
 from stream.records import Triggers
 from stream.timebase import HOP_NS, NS_PER_S
@@ -141,6 +143,21 @@ def test_who_triggered_was_heard_though_it_fell_silent_before_the_events_mean_ti
     triggers = [one if not h1_is_deaf_too else replace(one, valid=~silent), replace(other, valid=~silent)]
     event = RankingStage(ranking()).step(triggers)
     assert event.loudest.seen.members.tolist() == event.heard.tolist() == [[True, True]]
+
+
+def test_what_the_glitch_term_leaves_of_a_very_loud_glitch_is_exact() -> None:
+    """It is a few units of half a billion; rounded to single precision noise of hundreds would ring."""
+    term, by = read_glitch_term(), ranking()
+    for modulus in (1e3, 1e4, 3e4):
+        snr = complex(np.complex64(modulus * np.exp(0.7j)))
+        own = replace(given_triggers("H1", (2, 500.0, snr)), chisq=np.full((1, 2), 30.0, np.float32))
+        looked = GlitchStage("H1", term).step(own)
+        event = ranked([looked], by)
+        exact = abs(snr)
+        rate = GlitchRate(term.rate_hz).step(own, unlikeness(np.array([exact]), own.chisq).mean(axis=1))
+        left = 0.5 * exact**2 + term.at(np.array([exact]), own.chisq, rate)[0]
+        alone = TERM.at(event.loudest.seen, event.heard, np.ones((1, 1)))[0]
+        assert event.statistic[0] == pytest.approx(left + alone + by.ln_weight[2], abs=1e-4)
 
 
 def test_numbers_of_templates_do_not_matter() -> None:
