@@ -4,9 +4,10 @@ Both search the same whitened strain in the search's own thread, after the live 
 bell. One that raises, or takes more than ``_MOST_WORK`` of the time that the data last, is dropped, and the live one
 goes on. A network is opened in a thread of its own, for that takes seconds.
 
-**The swap.** A promoted network searches beside the live one until it hears: it can search every detector that sends,
-and has heard ``_CONTEXT_NS`` of strain. It then takes over between two spans, once neither has had a candidate for
-``_QUIET_NS``. So a merger is confirmed before the swap by the old one, or after it by the new one, and never by both.
+**The swap.** A promoted network searches beside the live one until it hears: it can search every detector that sends
+(one that it cannot after a minute holds up nothing), and has heard ``_CONTEXT_NS`` of strain. It then takes over
+between two spans, once neither has had a candidate for ``_QUIET_NS``. So a merger is confirmed before the swap by the
+old one, or after it by the new one, and never by both.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from stream.timebase import NS_PER_S, ns_to_gps_s
 
 log = structlog.get_logger()
 _CONTEXT_NS = 10 * NS_PER_S
+_PATIENCE_NS = 60 * NS_PER_S
+"""A detector that is not searched after so much strain of others cannot be: what it sends is no noise."""
 _QUIET_NS = 2 * NS_PER_S
 _MOST_WORK = 0.5
 _JUDGED_NS = 10 * NS_PER_S
@@ -46,6 +49,7 @@ class _Companion:
     wish: Wish | None = None
     compared: Comparison = field(default_factory=Comparison)
     heard_ns: int = 0
+    searched_ns: int = 0
     watch: Stopwatch = field(default_factory=Stopwatch)
     _judged: tuple[int, float] = (0, 0.0)
 
@@ -65,7 +69,9 @@ class _Companion:
         with self.watch("slides"):
             self.network.learn()
         sending = {s.detector for s in whitened if s.valid.any()}
-        self.heard_ns = 0 if sending & set(statistic.deaf) else self.heard_ns + statistic.heard_ns
+        self.searched_ns += statistic.heard_ns
+        is_waiting = bool(sending & set(statistic.deaf)) and self.searched_ns < _PATIENCE_NS
+        self.heard_ns = 0 if is_waiting else self.heard_ns + statistic.heard_ns
         return found
 
     def _judge(self, end_ns: int) -> None:

@@ -170,6 +170,16 @@ def test_a_network_takes_over_only_when_it_has_heard_what_it_needs(tmp_path: Pat
     assert not new.closed
 
 
+def test_a_detector_that_nothing_can_be_searched_for_holds_up_no_swap_for_ever(tmp_path: Path) -> None:
+    """Its strain stands still, say: the new network hears the others, as the old one does."""
+    search = Search(tmp_path, Scripted("old"), Scripted("new", deaf_s=1e6))
+    search.ask()
+    search.run(50)
+    assert search.live == "old"
+    search.run(30)
+    assert search.live == "new"
+
+
 def test_a_candidate_of_a_clock_that_was_ahead_holds_up_no_swap(tmp_path: Path) -> None:
     search = Search(tmp_path, Scripted("old", [START_NS + NS_PER_S]), Scripted("new"))
     search.run(2)
