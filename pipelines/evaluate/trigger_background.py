@@ -64,7 +64,7 @@ class TriggerMeasureConfig:
     rare_hz: float = 3e-5
     middle_slides: int = 40
     frequent_hz: float = 3e-3
-    largest_set: int = 3
+    largest_set: int = 2
 
 
 class TriggerMeasurement:

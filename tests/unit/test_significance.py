@@ -17,7 +17,7 @@ from stream.errors import ModelError
 from stream.infer import open_model
 from stream.records import Peak
 from stream.settings import SignificanceSettings
-from stream.significance import BackgroundCounts, Curve, Shipped, Significance, load_shipped
+from stream.significance import BackgroundCounts, Curve, Shipped, Significance, load_foreground, load_shipped
 from stream.significance.background import KEPT
 from stream.significance.rate import MOST_HZ, Counts
 
@@ -184,6 +184,18 @@ def test_the_shipped_model_has_three_years_of_h1_l1_and_says_what_the_others_hav
         assert 1e5 < sets[name].duration_s < 2e5
     for known in sets.values():
         assert known.curves[-1].rate(known.curves[-1].complete_above).far_hz > 0.1
+
+
+def test_the_matched_filter_network_ships_three_years_and_each_detectors_own_time() -> None:
+    card = open_model("carillon")
+    sets, pairs = load_shipped(card), ("H1+L1", "H1+V1", "L1+V1")
+    assert set(sets) == {"H1", "L1", "V1", *pairs, *(f"{d} of {name}" for name in pairs for d in name.split("+"))}
+    assert sets["H1+L1"].duration_s >= 3.25 * YEAR_S
+    assert sets["H1 of H1+L1"].duration_s > 9 * 3600
+    for known in sets.values():
+        assert known.curves[-1].rate(known.curves[-1].complete_above).far_hz > 0.01
+    assert (card.folder / "background.json").stat().st_size < 300_000
+    assert set(load_foreground(card)) == {"H1+L1"}
 
 
 @pytest.fixture

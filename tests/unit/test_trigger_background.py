@@ -21,6 +21,7 @@ CONFIG = TriggerMeasureConfig(
     {"H1": 2, "L1": 2, "V1": 1},
     years=1e-4,
     other_years=1e-4,
+    largest_set=3,
     middle_slides=6,
     frequent_hz=0.05,
     rare_hz=0.02,
