@@ -144,7 +144,7 @@ class ConditionSettings(Section):
 class InferSettings(Section):
     """Where and how the networks run."""
 
-    model: str = Field("first", description="Name of a shipped model, or path of a model folder.")
+    model: str = Field("carillon", description="Name of a shipped model, or path of a model folder.")
     shadow: str | None = Field(
         None, description="A second network on the same strain, compared with the live one; it rings no bell."
     )

@@ -69,7 +69,7 @@ def sensitivity(
         glitch_rate_hz=O3A_GLITCH_RATE_HZ if glitches else 0.0,
         population=Population((masses[0], masses[1]), precessing),
     )
-    searchers: list[Searcher] = [ModelSearch.of(name) for name in model or ([] if peer else ["first"])]
+    searchers: list[Searcher] = [ModelSearch.of(name) for name in model or ([] if peer else ["carillon"])]
     searchers += [PycbcSearch.of(bank) for _ in peer or ()]
     with progress("stretches searched", "") as shown:
         measured = evaluate(plan(scene, injections, years), searchers, out, shown, workers)
@@ -125,7 +125,7 @@ def mlgwsc(
     configure_logging("warning", "console" if sys.stderr.isatty() else "json")
     entry = Entry.of(dataset, hours, seed, spectra_folder(spectra))
     with progress("stretches searched", "") as shown:
-        made = measure(entry, [ModelSearch.of(name) for name in model or ["first"]], out, shown)
+        made = measure(entry, [ModelSearch.of(name) for name in model or ["carillon"]], out, shown)
     show(made) if as_json else _mlgwsc_table(made)
 
 

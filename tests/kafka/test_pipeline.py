@@ -28,7 +28,7 @@ from stream.errors import TransportError
 from stream.kafka.reading import read_all
 from stream.kafka.topics import required_topics
 from stream.records import Block
-from stream.settings import Settings
+from stream.settings import InferSettings, Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters
 from stream.timebase import NS_PER_S, SystemClock
@@ -111,6 +111,7 @@ def sent_alerts(settings: Settings) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_gw150914_rings_once_in_less_than_a_second(settings: Settings, data_dir: Path) -> None:
+    settings = settings.model_copy(update={"infer": InferSettings()})  # the network that ships as the default
     files = sorted((data_dir / "strain").glob("GW150914/*_4_V2*.hdf5"))
     heard: list[str] = []
     stop = threading.Event()

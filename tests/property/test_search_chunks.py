@@ -1,4 +1,7 @@
-"""Chunk invariance and gap safety of the whole search (invariants 2 and 3)."""
+"""Chunk invariance and gap safety of the whole search (invariants 2 and 3), with the network that costs least.
+
+The matched-filter network's: ``tests/science/test_filterbank_stage.py`` and ``test_filterbank_network.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from pipelines.offline.report import Report
 from pipelines.search import compose, one_by_one, search
 from stream.records import Block, DataQuality, StrainBlock
-from stream.settings import Settings
+from stream.settings import InferSettings, Settings
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters
 from stream.timebase import HOP_NS, NS_PER_S
@@ -53,7 +56,7 @@ def found(lengths: dict[str, int], gap: tuple[int, int]) -> Report:
     blocks = [b for d in DETECTORS for b in blocks_of(d, lengths[d], gap if d == "L1" else (0, 0))]
     blocks.sort(key=lambda b: (b.end_ns, b.detector))
     report = Report(detectors=DETECTORS)
-    search(one_by_one(blocks), compose(Settings()), report)
+    search(one_by_one(blocks), compose(Settings(infer=InferSettings(model="first"))), report)
     return report
 
 

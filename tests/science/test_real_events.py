@@ -82,7 +82,7 @@ def test_gw200311_is_found_with_three_detectors_and_without_each(data_dir: Path,
     paths = [p for p in files(data_dir, "GW200311_115853/*.hdf5") if p.name[0] != without]
     found = only(search(paths))
     assert found.gps_ns / 1e9 == pytest.approx(GW200311, abs=0.1)
-    assert len(found.peak.detectors) == len(paths)
+    assert len(found.peak.heard) == len(paths)
 
 
 def test_quiet_noise_of_one_detector_rings_no_bell(data_dir: Path) -> None:

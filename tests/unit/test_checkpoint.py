@@ -18,11 +18,12 @@ from pipelines.offline.report import Report
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.condition.psd import PsdState
 from stream.records import StrainBlock
-from stream.settings import Settings
+from stream.settings import InferSettings, Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import NS_PER_S
 
 START_NS = 1_400_000_000 * NS_PER_S
+SETTINGS = Settings(infer=InferSettings(model="first"))
 
 
 def noise(seconds: int) -> Iterator[StrainBlock]:
@@ -34,14 +35,14 @@ def noise(seconds: int) -> Iterator[StrainBlock]:
 
 @pytest.fixture(scope="module")
 def run_for_a_while() -> Stages:
-    stages = compose(Settings())
+    stages = compose(SETTINGS)
     search(one_by_one(noise(16)), stages, Report())
     return stages
 
 
 def test_a_restored_search_hears_from_its_first_block(run_for_a_while: Stages, tmp_path: Path) -> None:
     checkpoint.save(run_for_a_while, tmp_path)
-    fresh = compose(Settings())
+    fresh = compose(SETTINGS)
     assert not any(c.psd_ready for c in fresh.condition.values())
     assert checkpoint.restore(fresh, tmp_path)
     for name, conditioner in fresh.condition.items():
@@ -56,7 +57,7 @@ def test_the_live_background_of_another_network_of_that_name_is_not_taken_up(
     run_for_a_while: Stages, tmp_path: Path
 ) -> None:
     checkpoint.save(run_for_a_while, tmp_path)
-    fresh = compose(Settings())
+    fresh = compose(SETTINGS)
     assert isinstance(fresh.network, EmbeddingNetwork)
     card = fresh.network.card
     fresh.network.card = replace(card, digests={**card.digests, "head.onnx": "0" * 64})
@@ -66,13 +67,13 @@ def test_the_live_background_of_another_network_of_that_name_is_not_taken_up(
 
 
 def test_nothing_there_is_no_error(tmp_path: Path) -> None:
-    assert not checkpoint.restore(compose(Settings()), tmp_path / "none")
+    assert not checkpoint.restore(compose(SETTINGS), tmp_path / "none")
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04 half a zip"])
 def test_an_unreadable_checkpoint_is_set_aside(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "checkpoint.npz").write_bytes(content)
-    assert not checkpoint.restore(compose(Settings()), tmp_path)
+    assert not checkpoint.restore(compose(SETTINGS), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.unreadable"]
 
 
@@ -80,14 +81,14 @@ def test_a_half_written_checkpoint_is_set_aside(run_for_a_while: Stages, tmp_pat
     checkpoint.save(run_for_a_while, tmp_path)
     path = tmp_path / "checkpoint.npz"
     path.write_bytes(path.read_bytes()[:-500])
-    assert not checkpoint.restore(compose(Settings()), tmp_path)
+    assert not checkpoint.restore(compose(SETTINGS), tmp_path)
 
 
 def test_whatever_bytes_are_damaged_the_search_starts(run_for_a_while: Stages, tmp_path: Path) -> None:
     """With what it can read or from nothing."""
     checkpoint.save(run_for_a_while, tmp_path)
     whole = (tmp_path / "checkpoint.npz").read_bytes()
-    rng, fresh = np.random.default_rng(6), compose(Settings())
+    rng, fresh = np.random.default_rng(6), compose(SETTINGS)
     tail = len(whole) - 1500  # the archive's directory, where a byte matters most
     for place in [*rng.integers(0, len(whole), 20), *rng.integers(tail, len(whole), 60), *rng.integers(0, 600, 20)]:
         damaged = bytearray(whole)
@@ -117,7 +118,7 @@ def test_an_old_format_is_set_aside(run_for_a_while: Stages, tmp_path: Path, mon
     monkeypatch.setattr(checkpoint_file, "FORMAT", 1)
     checkpoint.save(run_for_a_while, tmp_path)
     monkeypatch.undo()
-    assert not checkpoint.restore(compose(Settings()), tmp_path)
+    assert not checkpoint.restore(compose(SETTINGS), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.unreadable"]
 
 
@@ -129,7 +130,7 @@ def test_a_psd_of_another_working_rate_is_refused_and_the_rest_is_taken_up(
     (first, *others) = kept.conditioners
     short = replace(first, psd=PsdState(first.psd.periodograms[:, :100], first.psd.times_ns))
     checkpoint.write(replace(kept, conditioners=(short, *others)), tmp_path)
-    fresh = compose(Settings())
+    fresh = compose(SETTINGS)
     with capture_logs() as logged:
         assert checkpoint.restore(fresh, tmp_path)
     assert [e["detector"] for e in logged if e["event"] == "psd_refused"] == [first.detector]
@@ -169,7 +170,7 @@ def test_what_cannot_be_written_is_told_and_the_next_is_tried(run_for_a_while: S
     folder.unlink()
     writer.put(checkpoint.take(run_for_a_while))
     writer.close()
-    assert checkpoint.restore(compose(Settings()), folder)
+    assert checkpoint.restore(compose(SETTINGS), folder)
     assert failures.empty()
 
 

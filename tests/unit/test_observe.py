@@ -20,11 +20,12 @@ from pipelines.offline.report import Report
 from pipelines.search import Stages, compose, step
 from stream import metrics
 from stream.records import Masked, StrainBlock
-from stream.settings import Settings
+from stream.settings import InferSettings, Settings
 from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import HOP_NS, NS_PER_S
 
 START_NS = 1_400_000_000 * NS_PER_S
+SETTINGS = Settings(infer=InferSettings(model="first"))
 HOPS = 4
 
 
@@ -49,12 +50,12 @@ class Running:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.stages: Stages = compose(Settings())
+        self.stages: Stages = compose(SETTINGS)
         self.hearing = HearingWatch(("H1", "L1"), self.clock)
         self.stages.tap = lambda whitened, _: self.hearing.whitened(whitened)
         at_rest: Any = Kafka()
         self.status = SourceStatus()
-        deployed = Deployment(self.stages, Settings(), "first")
+        deployed = Deployment(self.stages, SETTINGS, "first")
         self.observer = Observer(self.stages, self.status, at_rest, at_rest, self.clock, "test", self.hearing, deployed)
         self.report = Report()
 
