@@ -83,7 +83,9 @@ class Search:
         self, folder: Path, live: Scripted, opened: Scripted | Exception | None = None, shadow: str | None = None
     ) -> None:
         self.told: list[Candidate] = []
-        self.settings = Settings.model_validate({"daemon": {"state_dir": folder}, "infer": {"model": "first", "shadow": shadow}})
+        self.settings = Settings.model_validate(
+            {"daemon": {"state_dir": folder}, "infer": {"model": "first", "shadow": shadow}}
+        )
         self.stages = cast(
             "Stages",
             SimpleNamespace(
