@@ -32,8 +32,8 @@ from stream.timebase import NS_PER_S, SystemClock
 
 log = structlog.get_logger()
 
-GLITCH_S, MERGER_S, END_S = 14.0, 20.3, 24.0
-"""Seconds from the first sample: the PSD is usable after 8, the glitch and the merger come when the search hears."""
+GLITCH_S, MERGER_S, END_S = 16.0, 20.3, 24.0
+"""Seconds from the first sample: the PSD is usable after 8, filters are in force after 13; then the search hears."""
 
 
 @dataclass(slots=True)
