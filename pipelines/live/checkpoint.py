@@ -1,10 +1,10 @@
 """Checkpoint of the daemon: what makes the search hear at once after a restart.
 
 One file, replaced atomically: each detector's periodograms with their times (so the PSD is there from the first block
-on), what its denoiser has learned, and the live background. A file that cannot be read, or of another format, is set
-aside and named; a part that does not fit the present settings is refused and named. The search then starts that part
-from nothing, which costs eight seconds. What was alerted is not kept here: the alert topic is the truth, and a
-candidate found again after a restart is recognised by the publisher.
+on), what its denoiser has learned, its matched filters, and the live background. A file that cannot be read, or of
+another format, is set aside and named; a part that does not fit the present settings is refused and named. The search
+then starts that part from nothing, which costs eight seconds, and five more for filters. What was alerted is not kept
+here: the alert topic is the truth, and a candidate found again after a restart is recognised by the publisher.
 
 Ages are judged in data time by who takes a part up (``condition.max_psd_age_s``, ``denoise.max_age_s``).
 """
