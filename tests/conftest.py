@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 import structlog
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as pipelines does, before NumPy loads
 sys.path.insert(0, str(Path(__file__).parent / "contract"))
 sys.path.insert(0, str(Path(__file__).parent))
 

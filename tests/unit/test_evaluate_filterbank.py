@@ -9,17 +9,21 @@ import numpy as np
 import pytest
 
 from pipelines.evaluate.filterbank import NetworkSearch
-from pipelines.evaluate.filterbank_card import card
+from pipelines.evaluate.filterbank_card import card, taps_of
 from pipelines.evaluate.ranking import RankedSearch
 from pipelines.evaluate.scene import END_S, SETTLED_S, Scene, SceneConfig
 from stream.infer.filterbank.bank import Bank, read_bank, write_bank
+from stream.infer.filterbank.build import build
+from stream.infer.filterbank.waveforms import waveforms
+from stream.simulate.psds import psd
 
 PARAMETERS = np.array([[12.0, 9.0, 0.0, 0.0], [22.0, 16.0, 0.2, 0.0], [36.0, 30.0, 0.0, 0.0]])
 
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Path:
-    write_bank(Bank(PARAMETERS, np.log([0.2, 0.3, 0.5]), np.ones(3)), tmp_path / "bank.npz")
+    sigma_mpc = build(waveforms(PARAMETERS), taps_of(psd("aLIGO_O4"))).sigma
+    write_bank(Bank(PARAMETERS, np.log([0.2, 0.3, 0.5]), sigma_mpc), tmp_path / "bank.npz")
     return tmp_path / "bank.npz"
 
 
