@@ -64,7 +64,7 @@ class TriggerMeasureConfig:
     rare_hz: float = 3e-5
     middle_slides: int = 40
     frequent_hz: float = 3e-3
-    largest_set: int = 2
+    largest_set: int = 3
 
 
 class TriggerMeasurement:
@@ -166,9 +166,11 @@ class TriggerMeasurement:
         many = int(np.ceil(seconds - np.sqrt(max(0.0, seconds**2 - years * _YEAR_S))))
         curves: list[dict[str, Any]] = []
         least = _EVERYTHING
-        for slides, next_hz in (
-            (1, self._config.frequent_hz), (self._config.middle_slides, self._config.rare_hz), (many, 0.0),
-        ):  # fmt: skip
+        middle = self._config.middle_slides
+        # Of three detectors no pair can be passed over before it is ranked: some days must do, and live slides go on.
+        few = len(triggers) > 2
+        depths = [(1, self._config.frequent_hz), (middle // 4 if few else middle, 0.0 if few else self._config.rare_hz)]
+        for slides, next_hz in depths if few else [*depths, (many, 0.0)]:
             slid = slide_triggers(triggers, self.ranking, SlideConfig(least, slides))
             duration_s = slid.live_ns / NS_PER_S
             curves.insert(0, curve(slid.statistic, duration_s, least))

@@ -226,7 +226,7 @@ def test_the_promoted_model_is_kept_for_a_restart_as_long_as_the_settings_are_th
 def test_a_promotion_that_cannot_be_read_is_said_and_the_settings_count(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{")
     with capture_logs() as logs:
-        assert in_force(Settings.model_validate({"daemon": {"state_dir": tmp_path}})).infer.model == "first"
+        assert in_force(Settings.model_validate({"daemon": {"state_dir": tmp_path}})).infer.model == "carillon"
     assert [line["event"] for line in logs] == ["promoted_model_unreadable"]
 
 

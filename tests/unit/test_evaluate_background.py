@@ -104,7 +104,7 @@ def test_the_grid_spans_three_decades_of_what_the_time_can_show() -> None:
 
 
 def test_few_minutes_of_noise_ring_as_often_as_their_fars_say() -> None:
-    result = count_events(Settings(), 0.1, seed=3)
+    result = count_events(Settings(infer=InferSettings(model="first")), 0.1, seed=3)
     assert 330 < result.heard_s < 360
     for expected, observed in zip(result.expected, result.observed, strict=True):
         assert abs(observed - expected) <= 4 * np.sqrt(expected) + 2
@@ -113,7 +113,7 @@ def test_few_minutes_of_noise_ring_as_often_as_their_fars_say() -> None:
 
 
 def test_live_slides_as_source_give_the_fars_without_the_shipped_background() -> None:
-    settings = Settings.model_validate({"significance": {"slides": 8}})
+    settings = Settings.model_validate({"infer": {"model": "first"}, "significance": {"slides": 8}})
     result = count_events(settings, 0.05, seed=3, source="live", begin_s=120)
     assert result.source == "live"
     assert 100 < result.heard_s < 200
@@ -122,7 +122,7 @@ def test_live_slides_as_source_give_the_fars_without_the_shipped_background() ->
 
 def test_mergers_are_not_in_the_live_background() -> None:
     """The short form of ``tocsin evaluate background --mergers-every 20``."""
-    settings = Settings.model_validate({"significance": {"slides": 8}})
+    settings = Settings.model_validate({"infer": {"model": "first"}, "significance": {"slides": 8}})
     compared = mergers.compare(settings, 0.05, 20.0, seed=4)
     assert compared["events"] >= 5
     pair = compared["sets"]["H1+L1"]

@@ -188,8 +188,9 @@ def test_the_shipped_model_has_three_years_of_h1_l1_and_says_what_the_others_hav
 
 def test_the_matched_filter_network_ships_three_years_and_each_detectors_own_time() -> None:
     card = open_model("carillon")
-    sets, pairs = load_shipped(card), ("H1+L1", "H1+V1", "L1+V1")
-    assert set(sets) == {"H1", "L1", "V1", *pairs, *(f"{d} of {name}" for name in pairs for d in name.split("+"))}
+    sets, several = load_shipped(card), ("H1+L1", "H1+V1", "L1+V1", "H1+L1+V1")
+    assert set(sets) == {"H1", "L1", "V1", *several, *(f"{d} of {name}" for name in several for d in name.split("+"))}
+    assert sets["H1+L1+V1"].rate(100.0).far_hz < 2 / 86_400
     assert sets["H1+L1"].duration_s >= 3.25 * YEAR_S
     assert sets["H1 of H1+L1"].duration_s > 9 * 3600
     for known in sets.values():
