@@ -30,7 +30,7 @@ from stream.superevent import SAME_EVENT_NS
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
 from stream.types import BoolArray, FloatArray, IntArray
 
-_GROUPS_AT_ONCE = 4_000
+_GROUPS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
