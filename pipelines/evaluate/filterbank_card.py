@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from stream.units import STRAIN_SCALE
 _LOW_HZ = 20.0
 _FINE = 16  # to a hertz
 _RUNS = 100
+_SETTLED_HOPS = 6 * HOPS_PER_S  # weights are in force
 
 
 def taps_of(spectrum: Psd) -> FloatArray:
@@ -49,19 +51,36 @@ def kept(bank: Bank, weights: Weights) -> str:
 
 def cost_ms(shared: FilterBank, taps: FloatArray, hops: int) -> float:
     """Return the processor time of one detector's segment of so many hops, triggers included."""
-    stage = FilterBankStage("H1", shared)
-    rng = np.random.default_rng(1)
-    spent = []
-    for k in range(0, 6 * HOPS_PER_S + _RUNS * hops, hops):
+    spent_s = call_times_s(FilterBankStage("H1", shared), taps, hops, _RUNS, time.thread_time)
+    return 1e3 * float(np.percentile(spent_s, 10))  # caches are shared: the more others do, the longer it takes
+
+
+def call_times_s(
+    stage: FilterBankStage, taps: FloatArray, hops: int, runs: int, clock: Callable[[], float]
+) -> list[float]:
+    """Return how long each call on white noise takes once weights are in force, in s.
+
+    Parameters
+    ----------
+    stage : FilterBankStage
+    taps : array of float64
+        The whitening filter that is in force from the start.
+    hops, runs : int
+        Length of a call's segment, and how many calls.
+    clock : callable
+        Tells the time, in s.
+    """
+    rng, spent = np.random.default_rng(1), []
+    for k in range(0, _SETTLED_HOPS + runs * hops, hops):
         samples = rng.standard_normal(hops * RATE_HZ // HOPS_PER_S).astype(np.float32)
         filters = (FilterInForce(0, taps),) if k == 0 else ()
         good = np.ones(hops, dtype=np.bool_)
         segment = WhitenedSegment("H1", 1000 * NS_PER_S + k * HOP_NS, RATE_HZ, samples, good, filters)
-        started = time.thread_time()
+        started = clock()
         stage.step(segment)
-        if k >= 6 * HOPS_PER_S:  # weights are in force
-            spent.append(time.thread_time() - started)
-    return 1e3 * float(np.percentile(spent, 10))  # caches are shared: the more others do, the longer it takes
+        if k >= _SETTLED_HOPS:
+            spent.append(clock() - started)
+    return spent
 
 
 def card(bank: Bank, spectra: int, seed: int) -> str:

@@ -12,18 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.evaluate.filterbank_card import taps_of
+from pipelines.evaluate.filterbank_card import call_times_s, taps_of
 from pipelines.show.machine import machine
 from stream.errors import ProviderError
 from stream.infer import open_model
 from stream.infer.filterbank.stage import FilterBank, FilterBankStage
-from stream.infer.filterbank.waveforms import RATE_HZ
-from stream.records import FilterInForce, WhitenedSegment
 from stream.settings import InferSettings
 from stream.simulate.psds import psd
-from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
+from stream.timebase import HOPS_PER_S
 
-_SETTLED_HOPS = 6 * HOPS_PER_S
 _BACKENDS = (("cpu", False), ("cuda", False), ("tensorrt", False), ("tensorrt", True))
 
 
@@ -60,21 +57,7 @@ def backends(
 def _calls_ms(model: str, settings: InferSettings, hops: int, runs: int) -> list[float]:
     shared = FilterBank.of(open_model(model), settings)
     try:
-        return _timed_ms(FilterBankStage("H1", shared), hops, runs)
+        stage = FilterBankStage("H1", shared)
+        return [1e3 * s for s in call_times_s(stage, taps_of(psd("aLIGO_O4")), hops, runs, time.perf_counter)]
     finally:
         shared.close()
-
-
-def _timed_ms(stage: FilterBankStage, hops: int, runs: int) -> list[float]:
-    """Return the time of each call once weights are in force."""
-    rng, taps, spent = np.random.default_rng(1), taps_of(psd("aLIGO_O4")), []
-    for k in range(0, _SETTLED_HOPS + runs * hops, hops):
-        samples = rng.standard_normal(hops * RATE_HZ // HOPS_PER_S).astype(np.float32)
-        filters = (FilterInForce(0, taps),) if k == 0 else ()
-        good = np.ones(hops, dtype=np.bool_)
-        segment = WhitenedSegment("H1", 1000 * NS_PER_S + k * HOP_NS, RATE_HZ, samples, good, filters)
-        started = time.perf_counter()
-        stage.step(segment)
-        if k >= _SETTLED_HOPS:
-            spent.append(1e3 * (time.perf_counter() - started))
-    return spent

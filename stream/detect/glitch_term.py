@@ -14,8 +14,8 @@ A template is never quite the signal's: what of a signal it leaves over grows as
 over 1 + r^2 / 250, which signals that the bank covers hardly pass, however loud. Glitches leave a third of their r^2: a
 signal counts for the more against them the louder it is.
 
-Measured (decision 16): fraction of the limit at 1/month 0.945 +- 0.009 without glitches, 0.878 +- 0.009 with as many as
-in O3a.
+Measured: fraction of the limit at 1/month 0.930 +- 0.008 without glitches (``docs/measurements.md``), 0.878 +- 0.009
+with as many as in O3a (decision 16); both with events 30 ms apart.
 """
 
 from __future__ import annotations
