@@ -29,6 +29,7 @@ __all__ = [
     "DetectSettings",
     "InferSettings",
     "KafkaSettings",
+    "LocalizeSettings",
     "PublishSettings",
     "Settings",
     "SignificanceSettings",
@@ -190,6 +191,26 @@ class SignificanceSettings(Section):
     live_window_s: float = Field(86_400.0, gt=0, description="Live background covers the last so much data.")
 
 
+class LocalizeSettings(Section):
+    """Where a candidate came from, and what it is."""
+
+    enabled: bool = Field(True, description="Make a sky map and a source class of each candidate.")
+    response_factor: float = Field(
+        0.83,
+        gt=0,
+        le=1,
+        description="SNRs count as this part of themselves, as in BAYESTAR: errors of waveform and calibration make "
+        "maps of real events narrower than they should be.",
+    )
+    queue: int = Field(16, ge=1, le=1024, description="Most candidates that wait for their map; the loudest are kept.")
+    timeout_s: float = Field(
+        5.0, gt=0, le=600, description="A map that takes longer is given up, and its process begins anew."
+    )
+    refine: Literal["none", "bayestar"] = Field(
+        "none", description="Have BAYESTAR (ligo.skymap, where it is installed) make the map again for a later alert."
+    )
+
+
 class PublishSettings(Section):
     """Alerts."""
 
@@ -200,6 +221,9 @@ class PublishSettings(Section):
     transactional_id: str = Field("tocsin-alerts", description="Kafka transactional id; one per daemon that publishes.")
     transactions: bool = Field(True, description="Use Kafka transactions (the embedded broker has none).")
     pipeline: str = Field("Tocsin", description="Name of the pipeline in alerts.")
+    wait_for_map_s: float = Field(
+        0.15, ge=0, le=10, description="The first alert of an event waits this long for its sky map and source class."
+    )
 
 
 class DaemonSettings(Section):
@@ -246,6 +270,7 @@ class Settings(BaseSettings):
     infer: InferSettings = InferSettings()
     detect: DetectSettings = DetectSettings()
     significance: SignificanceSettings = SignificanceSettings()
+    localize: LocalizeSettings = LocalizeSettings()
     publish: PublishSettings = PublishSettings()
     daemon: DaemonSettings = DaemonSettings()
 

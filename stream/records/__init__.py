@@ -4,7 +4,8 @@ The way of the data (``../ARCHITECTURE.md``)::
 
     bytes ─codec→ StrainBlock, WitnessBlock ─align→ Segment ─denoise→ Segment ─condition→ WhitenedSegment
           ─infer→ Embeddings or Triggers ─detect→ Peak ─significance→ Candidate
-    Candidate, Decision ─superevent→ Revision ─publish→ alert
+    Candidate ─snapshot→ Snapshot ─localize, classify→ Localized
+    Candidate, Localized, Decision ─superevent→ Revision ─publish→ alert
 
 Arrays in a record are never written to after it was made.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from stream.records.arrived import Block, DataQuality, ExternalEvent, StrainBlock, WitnessBlock, WitnessGroup
 from stream.records.events import AlertType, Arrival, Background, Candidate, Decision, Finding, Peak, Revision
+from stream.records.followup import Localized, MassPosterior, SkyMap, Snapshot, SnrSeries, SourceClass
 from stream.records.search import (
     AlignedSpan,
     Embeddings,
@@ -41,10 +43,16 @@ __all__ = [
     "FilterInForce",
     "Finding",
     "Heartbeat",
+    "Localized",
     "Masked",
+    "MassPosterior",
     "Peak",
     "Revision",
     "Segment",
+    "SkyMap",
+    "Snapshot",
+    "SnrSeries",
+    "SourceClass",
     "Statistic",
     "StrainBlock",
     "Stretch",
