@@ -11,18 +11,22 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipelines.networks import Network, Stopwatch, open_network
+from pipelines.snapshots import Snapshots
 from stream.align import Aligner
 from stream.condition import Conditioner
 from stream.denoise import WitnessRegression
-from stream.records import AlignedSpan, Block, Candidate, Masked, Statistic, WhitenedSegment
+from stream.records import AlignedSpan, Block, Candidate, Masked, Snapshot, Statistic, WhitenedSegment
 from stream.settings import Settings
 
 
 class Sink(Protocol):
     """Where the search's results go."""
 
-    def candidate(self, candidate: Candidate) -> None:
-        """Take a candidate whose FAR is below the threshold; several may be of one event. It must return at once."""
+    def candidate(self, candidate: Candidate, snapshot: Snapshot) -> None:
+        """Take a candidate whose FAR is below the threshold, with the strain around it; it must return at once.
+
+        Several may be of one event.
+        """
         ...
 
     def masked(self, masked: Sequence[Masked]) -> None:
@@ -47,6 +51,7 @@ class Stages:
     network: Network
     far_threshold_hz: float
     watch: Stopwatch = field(default_factory=Stopwatch)
+    snapshots: Snapshots = field(default_factory=Snapshots)
     tap: Tap | None = None
     beside: Beside | None = None
 
@@ -112,6 +117,7 @@ def step(span: AlignedSpan, stages: Stages, sink: Sink) -> None:
         cleaned = [stages.denoise[s.detector].step(s) for s in span.segments]
     with watch("condition"):
         whitened = [stages.condition[s.detector].step(s) for s in cleaned]
+    stages.snapshots.add(whitened)
     network = stages.network
     peaks, statistic = network.step(whitened, watch)
     if stages.tap is not None:
@@ -121,7 +127,7 @@ def step(span: AlignedSpan, stages: Stages, sink: Sink) -> None:
         with watch("significance"):
             candidate = network.significance.assess(peak)
         if candidate.far_hz <= stages.far_threshold_hz:
-            sink.candidate(candidate)
+            sink.candidate(candidate, stages.snapshots.of(candidate))
             found.append(candidate)
             network.slides.exclude(candidate.gps_ns)
     with watch("slides"):

@@ -18,7 +18,7 @@ from pathlib import Path
 from pipelines.feeds.archive import Archive
 from pipelines.search import compose, one_by_one, search
 from stream.errors import ConfigurationError
-from stream.records import Candidate, Masked
+from stream.records import Candidate, Masked, Snapshot
 from stream.settings import Settings, with_detectors
 from stream.timebase import HOPS_PER_S, NS_PER_S
 
@@ -81,7 +81,7 @@ class _All:
 
     found: list[Candidate] = field(default_factory=list)
 
-    def candidate(self, candidate: Candidate) -> None:
+    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
         self.found.append(candidate)
 
     def masked(self, masked: Sequence[Masked]) -> None:

@@ -24,7 +24,7 @@ from pipelines.networks.embedding import EmbeddingNetwork
 from pipelines.search import compose, one_by_one, search
 from stream.detect import Head
 from stream.infer import open_model
-from stream.records import Candidate, Embeddings, Masked
+from stream.records import Candidate, Embeddings, Masked, Snapshot
 from stream.settings import Settings
 from stream.significance import LiveSlides
 from stream.timebase import NS_PER_S
@@ -103,7 +103,7 @@ class _Heard:
     times_s: list[float] = field(default_factory=list)
     statistics: list[float] = field(default_factory=list)
 
-    def candidate(self, candidate: Candidate) -> None:
+    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
         self.times_s.append((candidate.gps_ns - START_S * NS_PER_S) / NS_PER_S)
         self.statistics.append(candidate.peak.statistic)
 

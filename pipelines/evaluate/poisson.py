@@ -20,7 +20,7 @@ from pipelines.progress import Progress
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.detect import Head
 from stream.detect.head import QUIET
-from stream.records import Candidate, Masked, Statistic, WhitenedSegment
+from stream.records import Candidate, Masked, Snapshot, Statistic, WhitenedSegment
 from stream.settings import Settings
 from stream.significance import LiveSlides, Significance, TriggerSlides
 from stream.superevent import Superevents
@@ -71,7 +71,7 @@ class Events:
     heard_ns: int = 0
     superevents: Superevents = field(default_factory=lambda: Superevents("test"))
 
-    def candidate(self, candidate: Candidate) -> None:
+    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
         """Take a candidate."""
         for revision in self.superevents.step(candidate, candidate.peak.confirmed_ns):
             if candidate.gps_ns >= self.from_ns:

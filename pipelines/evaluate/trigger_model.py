@@ -24,7 +24,7 @@ from stream.detect.extrinsic import load_extrinsic
 from stream.detect.ranking import Events, Ranking
 from stream.infer.filterbank.bank import read_bank
 from stream.infer.model import BANK, EXTRINSIC, ModelCard
-from stream.records import Candidate, Masked, Triggers
+from stream.records import Candidate, Masked, Snapshot, Triggers
 from stream.settings import Settings
 from stream.significance import RollingCounts
 from stream.significance.classes import coincident
@@ -81,7 +81,7 @@ class _Heard:
     times_s: list[float] = field(default_factory=list)
     statistics: list[float] = field(default_factory=list)
 
-    def candidate(self, candidate: Candidate) -> None:
+    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
         if len(candidate.peak.detectors) > 1:
             self.times_s.append((candidate.gps_ns - START_S * NS_PER_S) / NS_PER_S)
             self.statistics.append(candidate.peak.statistic)

@@ -37,7 +37,7 @@ from stream.kafka.consumer import Consumer
 from stream.kafka.ownership import Ownership
 from stream.kafka.producer import Producer
 from stream.kafka.topics import wait_for_topics
-from stream.records import Candidate, Masked, Statistic, WhitenedSegment
+from stream.records import Candidate, Masked, Snapshot, Statistic, WhitenedSegment
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, SystemClock, ns_to_gps_s
 
@@ -74,7 +74,7 @@ class AlertSink:
     told: Callable[[Candidate], None] | None = None
     masked_until_ns: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def candidate(self, candidate: Candidate) -> None:
+    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
         """Hand a candidate to the publisher: what follows from it is on disk when this returns."""
         self.publisher.publish(candidate)
         metrics.CANDIDATES.inc()

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipelines.events import Events
 from stream.align import merge_masked
-from stream.records import Candidate, Masked, Revision, Stretch
+from stream.records import Candidate, Masked, Revision, Snapshot, Stretch
 from stream.superevent import Superevents
 from stream.timebase import NS_PER_S, Clock, SystemClock, gps_ns_to_iso, ns_to_gps_s
 
@@ -49,7 +49,7 @@ class Report:
     def __post_init__(self) -> None:
         self._events = Events(Superevents(self.kind), self, self.clock)
 
-    def candidate(self, candidate: Candidate) -> None:
+    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
         """Take a candidate through the second loop, as live does."""
         self._events.take(candidate)
 

@@ -19,6 +19,7 @@ from pipelines.live.deployment import Deployment
 from pipelines.live.promotion import Answer, Wish, forget_ended, in_force, promoted_model, read_answer, write_wish
 from pipelines.networks import Stopwatch
 from pipelines.search import Stages, step
+from pipelines.snapshots import Snapshots
 from stream import metrics
 from stream.errors import ModelError
 from stream.records import Background, Candidate, Peak, Statistic, WhitenedSegment
@@ -90,7 +91,7 @@ class Search:
             "Stages",
             SimpleNamespace(
                 denoise={}, condition={"H1": SimpleNamespace(step=lambda s: s)}, network=live, tap=None, beside=None,
-                watch=Stopwatch(), far_threshold_hz=1e-4,
+                watch=Stopwatch(), far_threshold_hz=1e-4, snapshots=Snapshots(),
             ),
         )  # fmt: skip
         self.stages.denoise = {"H1": cast("Any", SimpleNamespace(step=lambda s: s))}
@@ -107,7 +108,7 @@ class Search:
     def run(self, seconds: float) -> None:
         """Search so much strain, and take up what has been asked for between spans."""
         end_ns = self.now_ns + int(seconds * NS_PER_S)
-        sink: Any = SimpleNamespace(candidate=self.told.append, masked=lambda _: None)
+        sink: Any = SimpleNamespace(candidate=lambda c, _: self.told.append(c), masked=lambda _: None)
         while self.now_ns < end_ns:
             samples = np.zeros(2 * 128, np.float32)
             segment = WhitenedSegment("H1", self.now_ns, 2048, samples, np.ones(2, np.bool_))

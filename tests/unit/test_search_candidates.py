@@ -13,6 +13,7 @@ from pipelines.offline.replay import write_report_alerts
 from pipelines.offline.report import Report
 from pipelines.search import Stages, step
 from pipelines.show.demo import DemoResult
+from pipelines.snapshots import Snapshots
 from pipelines.subscribe import receive
 from stream.codec.alert import encode
 from stream.kafka.consumer import Message
@@ -49,7 +50,14 @@ def stages(found: list[tuple[int, float, float]], done: list[object]) -> Stages:
     return cast(
         "Stages",
         SimpleNamespace(
-            denoise={}, condition={}, network=network, tap=None, beside=None, watch=Stopwatch(), far_threshold_hz=1e-4
+            denoise={},
+            condition={},
+            network=network,
+            tap=None,
+            beside=None,
+            watch=Stopwatch(),
+            far_threshold_hz=1e-4,
+            snapshots=Snapshots(),
         ),
     )
 
@@ -58,7 +66,7 @@ def test_every_candidate_below_the_threshold_is_handed_on_the_louder_peak_of_an_
     """And the slides know of each before they take the span that holds it."""
     done: list[object] = []
     told: list[Candidate] = []
-    sink = SimpleNamespace(candidate=told.append, masked=lambda _: None)
+    sink = SimpleNamespace(candidate=lambda c, _: told.append(c), masked=lambda _: None)
     step(SPAN, stages([BUMP, LOUDER, ECHO, FAINT], done), cast("Any", sink))
     assert told == [candidate(*found) for found in (BUMP, LOUDER, ECHO)]
     assert done == [*(c.gps_ns for c in told), "added"]
