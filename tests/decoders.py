@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import make_schema_examples as made
+from skymaps import skymap
 
 from pipelines.subscribe import receive
 from stream.codec import strain_codec
@@ -21,6 +22,7 @@ from stream.codec.avro import (
     encode_strain,
     encode_witness,
 )
+from stream.codec.skymap import decode_skymap, encode_skymap
 from stream.kafka.consumer import Message
 from stream.settings import StrainSettings
 
@@ -53,4 +55,5 @@ def decoder(name: str) -> tuple[Callable[[bytes], object], bytes]:
         "decision": (decode_decision, encode_decision(made.DECISION)),
         "external": (decode_external, encode_external(made.EXTERNAL)),
         "heartbeat": (decode_heartbeat, encode_heartbeat(made.HEARTBEAT)),
+        "skymap": (decode_skymap, encode_skymap(skymap(rounds=0))),
     }[name]

@@ -16,6 +16,7 @@ from pathlib import Path
 import make_schema_examples as made
 import pytest
 from confined import troubles
+from skymaps import skymap
 
 import schemas
 from stream.codec import gwf_process
@@ -23,6 +24,7 @@ from stream.codec.alert import encode_alert_json
 from stream.codec.arrow import encode_arrow
 from stream.codec.gwf import encode_gwf, posix_cksum
 from stream.codec.gwf_process import GwfProcess
+from stream.codec.skymap import encode_skymap
 from stream.errors import CodecError
 
 SEED = int(os.environ.get("TOCSIN_FUZZ_SEED", "11"))
@@ -79,6 +81,7 @@ CORPUS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "heartbeat": (schemas.example("heartbeat", "1.0"), same),
     "arrow": (encode_arrow([made.STRAIN] * 2), same),
     "gwf": (encode_gwf(made.STRAIN), with_checksum),
+    "skymap": (encode_skymap(skymap(rounds=0)), same),
 }
 
 

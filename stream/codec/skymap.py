@@ -1,0 +1,222 @@
+"""Sky maps as FITS files, as LVK has them: multi-order HEALPix, and flat maps in NESTED or RING order, which are read.
+
+``SkyMap ─encode_skymap→ bytes`` goes into an alert; ``bytes ─decode_skymap→ SkyMap`` comes from an alert or a file,
+and is a stranger's. Densities and distances are float64, as LVK's are: 40 bytes a pixel, 0.55 MB for the 13 800 pixels
+of a usual map. Densities of 1e-115 occur, which float32 does not hold.
+Sources: LVK public alerts user guide, "Sky maps"; Singer et al., ApJL 829, L15 (2016), for the distances.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from stream.codec.fits_table import Column, FitsTable, Value, read_table, write_table
+from stream.codec.flat_map import multi_order
+from stream.codec.limits import MAX_PIXELS, MAX_SKYMAP_BYTES
+from stream.errors import CodecError
+from stream.healpix import MAX_ORDER, area_sr, split_uniq
+from stream.records import SkyMap
+from stream.text import clean
+from stream.timebase import gps_ns_to_unix_ns, gps_ns_to_utc, utc_to_gps_ns
+from stream.types import AnyArray, FloatArray, IntArray
+
+_TOLERANCE, _EXACT = 0.02, 1e-6
+_DISTANCES = ("DISTMU", "DISTSIGMA", "DISTNORM")
+_DETECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
+_MAX_DETECTORS = 16
+_MJD_OF_UNIX, _NS_PER_DAY = 40587, 86_400 * 10**9
+
+
+def encode_skymap(skymap: SkyMap, history: Sequence[str] = (), *, seconds: float | None = None) -> bytes:
+    """Return a sky map as a multi-order FITS file; the same map gives the same bytes.
+
+    Parameters
+    ----------
+    skymap : SkyMap
+    history : sequence of str
+        Where it comes from, for people: written as HISTORY.
+    seconds : float, optional
+        What it took to make (RUNTIME).
+
+    Raises
+    ------
+    CodecError
+        If its pixels do not cover the sphere once, or a density is negative, not finite, or they do not add up to 1.
+    """
+    order = _check_cover(skymap.uniq)
+    _check_total(skymap.probdensity, order)
+    columns = [Column("UNIQ", skymap.uniq), Column("PROBDENSITY", skymap.probdensity, "sr-1")]
+    if skymap.distmu_mpc is not None and skymap.distsigma_mpc is not None and skymap.distnorm is not None:
+        columns.append(Column("DISTMU", skymap.distmu_mpc, "Mpc"))
+        columns.append(Column("DISTSIGMA", skymap.distsigma_mpc, "Mpc"))
+        columns.append(Column("DISTNORM", skymap.distnorm, "Mpc-2"))
+    return write_table(columns, _cards(skymap, int(order.max()), seconds), history)
+
+
+def _cards(skymap: SkyMap, order: int, seconds: float | None) -> list[tuple[str, Value]]:
+    cards: list[tuple[str, Value]] = [
+        ("PIXTYPE", "HEALPIX"), ("ORDERING", "NUNIQ"), ("COORDSYS", "C"), ("MOCORDER", order),
+        ("INDXSCHM", "EXPLICIT"), ("INSTRUME", ",".join(skymap.detectors)),
+    ]  # fmt: skip
+    if skymap.gps_ns is not None:
+        utc = gps_ns_to_utc(skymap.gps_ns).isoformat(timespec="microseconds").removesuffix("+00:00")
+        mjd = _MJD_OF_UNIX + gps_ns_to_unix_ns(skymap.gps_ns) / _NS_PER_DAY
+        cards += [("DATE-OBS", utc), ("MJD-OBS", mjd)]
+    cards.append(("CREATOR", skymap.creator))
+    told = {"RUNTIME": seconds, "DISTMEAN": skymap.distmean_mpc, "DISTSTD": skymap.diststd_mpc}
+    return cards + [(name, value) for name, value in told.items() if value is not None and math.isfinite(value)]
+
+
+def decode_skymap(payload: bytes, max_bytes: int = MAX_SKYMAP_BYTES["message"]) -> SkyMap:
+    """Return the sky map of a FITS file, gzipped or not.
+
+    A flat map becomes a multi-order one without loss: equal neighbours are joined. Densities that add up to 1 within
+    2 % are brought to 1. A pixel whose distance is not finite, or whose width is not positive, has none. What the
+    header says of detectors, time and creator is taken where it has the expected form.
+
+    Parameters
+    ----------
+    payload : bytes
+        A stranger's.
+    max_bytes : int
+        Longest file, after expansion; more is allowed for a file that a person named.
+
+    Raises
+    ------
+    CodecError
+        If it is no FITS file of a sky map in ICRS, is beyond the bounds, does not cover the sphere once, or its
+        densities are negative, not finite, or do not add up to 1.
+    """
+    table = read_table(payload, max_bytes)
+    _check_kind(table.header)
+    ordering = table.header.get("ORDERING")
+    if ordering == "NUNIQ":
+        uniq, density, distances = _multi_order(table)
+    elif ordering in ("NESTED", "RING"):
+        uniq, density, distances = _flat(table, ring=ordering == "RING")
+    else:
+        raise CodecError(f"sky map's ORDERING is {_shown(ordering)}: NUNIQ, NESTED and RING are read")
+    at = np.argsort(uniq, kind="stable")
+    uniq = uniq[at]
+    total = _check_total(density, _check_cover(uniq), at)
+    density = density[at] if abs(total - 1.0) <= _EXACT else density[at] / total
+    mu, sigma, norm = (None, None, None) if distances is None else (column[at] for column in distances)
+    return SkyMap(
+        uniq, density, mu, sigma, norm, _length(table.header, "DISTMEAN"), _length(table.header, "DISTSTD"),
+        _detectors(table.header), _time(table.header), clean(str(table.header.get("CREATOR", "")), 68),
+    )  # fmt: skip
+
+
+def _check_kind(header: Mapping[str, Value]) -> None:
+    """Refuse what is no sky map in ICRS; older maps do not say."""
+    if header.get("PIXTYPE", "HEALPIX") != "HEALPIX":
+        raise CodecError(f"sky map's PIXTYPE is {_shown(header.get('PIXTYPE'))}: expected HEALPIX")
+    if header.get("COORDSYS", "C") not in ("C", "ICRS", "EQUATORIAL"):
+        raise CodecError(f"sky map's COORDSYS is {_shown(header.get('COORDSYS'))}: expected C, celestial")
+
+
+def _multi_order(table: FitsTable) -> tuple[IntArray, FloatArray, tuple[FloatArray, ...] | None]:
+    uniq = _column(table, "UNIQ")
+    if uniq.dtype.kind != "i":
+        raise CodecError("sky map's column UNIQ is not of whole numbers")
+    density = _column(table, "PROBDENSITY").astype(np.float64)
+    distances = _distances(table)
+    lengths = {len(uniq), len(density), *(len(column) for column in distances or ())}
+    if len(lengths) > 1 or not 12 <= len(uniq) <= MAX_PIXELS:
+        raise CodecError(f"sky map has columns of {sorted(lengths)} pixels: expected one length, 12 to {MAX_PIXELS}")
+    return uniq.astype(np.int64), density, distances
+
+
+def _flat(table: FitsTable, *, ring: bool) -> tuple[IntArray, FloatArray, tuple[FloatArray, ...] | None]:
+    if table.header.get("INDXSCHM", "IMPLICIT") != "IMPLICIT":
+        raise CodecError("sky map is flat and of a part of the sky (INDXSCHM EXPLICIT): the whole sky is read")
+    name = next((n for n in ("PROB", "PROBABILITY", "PROBDENSITY") if n in table.columns), "PROB")
+    density = _column(table, name).astype(np.float64)
+    order = (len(density) // 12).bit_length() // 2
+    if len(density) != 12 << (2 * order) or len(density) > MAX_PIXELS:
+        raise CodecError(f"flat sky map has {len(density)} pixels: expected 12 * 4 ** order, at most {MAX_PIXELS}")
+    if table.header.get("NSIDE", 1 << order) != 1 << order:
+        raise CodecError(f"flat sky map's NSIDE is {_shown(table.header.get('NSIDE'))}: it has pixels for {1 << order}")
+    distances = _distances(table)
+    if any(len(column) != len(density) for column in distances or ()):
+        raise CodecError("flat sky map's columns are of different lengths")
+    if name != "PROBDENSITY":
+        density /= float(area_sr(np.array(order)))
+    uniq, (density, *others) = multi_order(order, [density, *(distances or ())], ring=ring)
+    return uniq, density, None if distances is None else tuple(others)
+
+
+def _column(table: FitsTable, name: str) -> AnyArray:
+    if name not in table.columns:
+        raise CodecError(f"sky map has no column {name} of numbers; it has {_shown(', '.join(table.columns))}")
+    return table.columns[name]
+
+
+def _distances(table: FitsTable) -> tuple[FloatArray, ...] | None:
+    """Return location, scale and norm, or None where a map has not all three."""
+    if not set(_DISTANCES) <= set(table.columns):
+        return None
+    mu, sigma, norm = (table.columns[name].astype(np.float64) for name in _DISTANCES)
+    if not len(mu) == len(sigma) == len(norm):
+        raise CodecError("sky map's columns of distance are of different lengths")
+    known = np.isfinite(mu) & np.isfinite(sigma) & (sigma > 0) & np.isfinite(norm) & (norm >= 0)
+    return np.where(known, mu, np.inf), np.where(known, sigma, 1.0), np.where(known, norm, 0.0)
+
+
+def _check_cover(uniq: IntArray) -> IntArray:
+    """Return the pixels' orders, if the pixels cover the sphere once."""
+    if len(uniq) == 0 or uniq.min() < 4 or uniq.max() >= 1 << 62:
+        raise CodecError(f"sky map has a pixel that is none: UNIQ goes from 4 to {(1 << 62) - 1}")
+    order, index = split_uniq(uniq)
+    first = index << (2 * (MAX_ORDER - order))
+    size = np.left_shift(np.int64(1), 2 * (MAX_ORDER - order))
+    by_place = np.argsort(first, kind="stable")
+    first, last = first[by_place], (first + size)[by_place]
+    before = np.concatenate([[0], last[:-1]])
+    if np.any(first < before):
+        raise CodecError(f"sky map's pixel UNIQ {uniq[by_place][first < before][0]} lies in another of its pixels")
+    if np.any(first > before) or last[-1] != 12 << (2 * MAX_ORDER):
+        part = float(np.sum(area_sr(order))) / (4 * math.pi)
+        raise CodecError(f"sky map covers {part:.6f} of the sky: expected all of it")
+    return order
+
+
+def _check_total(density: FloatArray, order: IntArray, at: IntArray | slice = slice(None)) -> float:
+    """Return what the densities add up to, if that is near 1 and each is a density."""
+    if not np.all(np.isfinite(density)) or density.min() < 0:
+        raise CodecError("sky map has a probability density that is negative or not finite")
+    total = float(np.sum(density[at] * area_sr(order)))
+    if abs(total - 1.0) > _TOLERANCE:
+        raise CodecError(f"sky map's probability adds up to {total:.6g}: expected 1 within {_TOLERANCE}")
+    return total
+
+
+def _length(header: Mapping[str, Value], name: str) -> float | None:
+    value = header.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        return None
+    return float(value)
+
+
+def _detectors(header: Mapping[str, Value]) -> tuple[str, ...]:
+    names = [name.strip() for name in str(header.get("INSTRUME", "")).split(",")[:_MAX_DETECTORS]]
+    return tuple(name for name in names if _DETECTOR.fullmatch(name))
+
+
+def _time(header: Mapping[str, Value]) -> int | None:
+    """Return the time of DATE-OBS, GPS; None where none of its form is told."""
+    try:
+        utc = datetime.fromisoformat(str(header.get("DATE-OBS")))
+    except ValueError:
+        return None
+    gps_ns = utc_to_gps_ns(utc if utc.tzinfo is not None else utc.replace(tzinfo=UTC))
+    return gps_ns if gps_ns >= 0 else None
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:80]
