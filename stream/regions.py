@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream.healpix import DEG2_PER_SR, area_sr, centres, split_uniq
+from stream.healpix import DEG2_PER_SR, MAX_ORDER, area_sr, centres, nested_at, split_uniq
 from stream.records import SkyMap
-from stream.types import FloatArray
+from stream.types import FloatArray, IntArray
+
+_MOST_SIGHTS = 50_000
+"""Most lines of sight that a distance is summed over, the most probable first."""
 
 
 def probability(skymap: SkyMap) -> FloatArray:
@@ -35,6 +38,51 @@ def credible_areas_deg2(skymap: SkyMap, levels: Sequence[float]) -> tuple[float,
     held = np.concatenate([[0.0], np.cumsum(skymap.probdensity[at] * area / DEG2_PER_SR)])
     covered = np.concatenate([[0.0], np.cumsum(area)])
     return tuple(float(found) for found in np.interp(levels, held, covered))
+
+
+def pixels_at(skymap: SkyMap, ra_rad: FloatArray, dec_rad: FloatArray) -> IntArray:
+    """Return which of a map's pixels each point lies in, as a place in its arrays, shape as theirs."""
+    order, index = split_uniq(skymap.uniq)
+    first = index << (2 * (MAX_ORDER - order))
+    by_place = np.argsort(first)
+    finest = int(order.max())
+    wanted = nested_at(finest, ra_rad, dec_rad) << (2 * (MAX_ORDER - finest))
+    found: IntArray = by_place[np.searchsorted(first[by_place], wanted, side="right") - 1]
+    return found
+
+
+def distance_density(skymap: SkyMap, distance_mpc: FloatArray) -> FloatArray | None:
+    """Return the probability density over the whole sky at distances, per Mpc; None if the map has no distance.
+
+    Of each line of sight it is norm r**2 N(r; mu, sigma): Singer et al., ApJL 829, L15 (2016), equation 2.
+    """
+    if skymap.distmu_mpc is None or skymap.distsigma_mpc is None or skymap.distnorm is None:
+        return None
+    held = probability(skymap)
+    at = np.flatnonzero(np.isfinite(skymap.distmu_mpc) & (held > 0))
+    at = at[np.argsort(-held[at])][:_MOST_SIGHTS]
+    weight = held[at] * skymap.distnorm[at] / (skymap.distsigma_mpc[at] * np.sqrt(2 * np.pi))
+    mu, sigma = skymap.distmu_mpc[at], skymap.distsigma_mpc[at]
+    scaled = [np.sum(weight * np.exp(-0.5 * ((r - mu) / sigma) ** 2)) for r in distance_mpc]
+    density: FloatArray = distance_mpc**2 * np.array(scaled)
+    return density
+
+
+def distance_interval_mpc(skymap: SkyMap, level: float) -> tuple[float, float] | None:
+    """Return the distances between which a probability lies, as much of the rest below as above; None if unknown."""
+    if skymap.distmu_mpc is None or skymap.distsigma_mpc is None:
+        return None
+    known = np.isfinite(skymap.distmu_mpc) & (probability(skymap) > 0)
+    if not np.any(known):
+        return None
+    held, mu, sigma = probability(skymap)[known], skymap.distmu_mpc[known], skymap.distsigma_mpc[known]
+    likely = held > 1e-4 * held.max()
+    distance_mpc = np.linspace(0, max(float(np.max((mu + 6 * sigma)[likely])), 1.0), 1000)
+    density = distance_density(skymap, distance_mpc)
+    assert density is not None
+    below = np.cumsum(density)
+    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below / below[-1], distance_mpc)
+    return float(low), float(high)
 
 
 def most_probable_deg(skymap: SkyMap) -> tuple[float, float]:

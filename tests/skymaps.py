@@ -42,7 +42,7 @@ def skymap(
     density /= np.sum(density * area_sr(split_uniq(uniq)[0]))
     mu = np.where(density > density.max() * 1e-9, 420.0 + 50 * np.cos(centres(uniq)[1]), np.inf)
     sigma = np.where(np.isfinite(mu), 120.0, 1.0)
-    norm = np.where(np.isfinite(mu), 1.0 / (420.0**2 + 120.0**2), 0.0)
+    norm = np.where(np.isfinite(mu), 1.0 / (mu**2 + sigma**2), 0.0)
     whole = SkyMap(uniq, density, mu, sigma, norm, 430.5, 118.25, ("H1", "L1"), GPS_NS, "Tocsin 0.1.0")
     if distance:
         return whole

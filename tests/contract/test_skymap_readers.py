@@ -16,14 +16,15 @@ import pytest
 from astropy.table import Table
 from skymaps import skymap
 
-from stream.codec.skymap import encode_skymap
+from stream.codec.skymap import decode_skymap, encode_skymap
 from stream.healpix import area_sr, split_uniq
-from stream.regions import credible_areas_deg2
+from stream.regions import credible_areas_deg2, distance_density, probability
 
 MAP = skymap(rounds=8, split=64)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of what they import
     import ligo.skymap.bayestar
+    import ligo.skymap.distance
     import ligo.skymap.io
     import mocpy
 
@@ -101,3 +102,14 @@ def test_ligo_skymap_plot_draws_it(path: Path, tmp_path: Path) -> None:
     picture = tmp_path / "theirs.png"
     tool("ligo-skymap-plot", str(path), "-o", str(picture), "--contour", "50", "90", folder=tmp_path)
     assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_density_over_distance_is_theirs(data_dir: Path) -> None:
+    found = decode_skymap((data_dir / "alerts" / "lvk_userguide" / "bayestar.multiorder.fits").read_bytes())
+    distance_mpc = np.linspace(1, 90, 50)
+    theirs = ligo.skymap.distance.marginal_pdf(
+        distance_mpc, probability(found), found.distmu_mpc, found.distsigma_mpc, found.distnorm
+    )
+    ours = distance_density(found, distance_mpc)
+    assert ours is not None
+    assert np.allclose(ours, theirs, rtol=1e-6, atol=1e-12)

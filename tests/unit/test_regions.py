@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from skymaps import skymap
 
-from stream.healpix import DEG2_PER_SR, uniq_of
-from stream.regions import credible_areas_deg2, credible_levels, most_probable_deg, probability
+from stream.healpix import DEG2_PER_SR, centres, uniq_of
+from stream.regions import (
+    credible_areas_deg2,
+    credible_levels,
+    distance_density,
+    distance_interval_mpc,
+    most_probable_deg,
+    pixels_at,
+    probability,
+)
 
 
 def test_a_map_without_a_preference_has_its_part_of_the_sky() -> None:
@@ -42,3 +50,27 @@ def test_the_most_probable_place_is_the_brightest_pixel() -> None:
     bright[list(made.uniq).index(uniq_of(1, np.array([7]))[0])] = 1.0
     ra, dec = most_probable_deg(replace(made, probdensity=bright))
     assert (ra, dec) == pytest.approx((135.0, 66.443), abs=0.01)
+
+
+def test_the_density_over_distance_holds_all_and_its_interval_ninety_percent() -> None:
+    made = skymap()
+    distance_mpc = np.linspace(0, 1500, 3000)
+    density = distance_density(made, distance_mpc)
+    assert density is not None
+    step = distance_mpc[1]
+    assert float(density.sum() * step) == pytest.approx(1, abs=0.05)  # its norm is that of an untruncated Gaussian
+    interval = distance_interval_mpc(made, 0.9)
+    assert interval is not None
+    inside = (distance_mpc > interval[0]) & (distance_mpc < interval[1])
+    assert density[inside].sum() / density.sum() == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_map_without_distance_has_no_density_over_it() -> None:
+    made = skymap(distance=False)
+    assert distance_density(made, np.arange(3.0)) is None
+    assert distance_interval_mpc(made, 0.9) is None
+
+
+def test_each_pixel_is_found_at_its_centre() -> None:
+    made = skymap(rounds=8)
+    assert np.array_equal(pixels_at(made, *centres(made.uniq)), np.arange(len(made.uniq)))

@@ -1,0 +1,181 @@
+"""Pictures of sky maps: the whole sky with its 50 and 90 % regions, the region near by, and the distance.
+
+Drawn with matplotlib from multi-order pixels; neither healpy nor ligo.skymap is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from pipelines.show import mollweide
+from pipelines.show.theme import LIGHT, Theme
+from stream.healpix import centres
+from stream.records import SkyMap
+from stream.regions import (
+    credible_areas_deg2,
+    credible_levels,
+    distance_density,
+    distance_interval_mpc,
+    most_probable_deg,
+    pixels_at,
+)
+from stream.types import FloatArray
+
+_LEVELS = (0.5, 0.9)
+_WIDTH_PX = 1200
+_ZOOM_PX = 360
+_NEAR_RAD = math.radians(25.0)
+"""The region is drawn near by as well where 90 % lie this close to the most probable place."""
+
+
+def plot_skymap(
+    skymap: SkyMap, path: Path | BinaryIO, other: SkyMap | None = None, labels: Sequence[str] = (), theme: Theme = LIGHT
+) -> None:
+    """Write a picture of a map, or of two side by side (PNG).
+
+    Parameters
+    ----------
+    skymap : SkyMap
+    path : Path or binary file
+    other : SkyMap, optional
+        Drawn beside the first, each with the other's 90 % region as a dashed line.
+    labels : sequence of str
+        Title of each.
+    theme : Theme
+    """
+    maps = [skymap] if other is None else [skymap, other]
+    with mpl.rc_context(theme.figure()):
+        figure = Figure(figsize=(6.4 * len(maps), 6.3), layout="constrained")
+        FigureCanvasAgg(figure)
+        columns = figure.subfigures(1, len(maps), squeeze=False)[0]
+        reach_mpc = max((_reach_mpc(each) for each in maps), default=0.0)
+        for k, (column, each) in enumerate(zip(columns, maps, strict=True)):
+            rows = column.subfigures(2, 1, height_ratios=[3.4, 2.6])
+            title = labels[k] if k < len(labels) else ""
+            beside = maps[1 - k] if len(maps) == 2 else None
+            _whole_sky(rows[0].subplots(), each, beside, title, theme)
+            near = _radius_rad(each) < _NEAR_RAD
+            below = np.atleast_1d(rows[1].subplots(1, 2 if near else 1))
+            if near:
+                _near_by(below[0], each, theme)
+            _distance(below[-1], each, reach_mpc, theme)
+        if isinstance(path, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png", dpi=150)
+
+
+def _heat(theme: Theme) -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list("heat", theme.heat)
+
+
+def _whole_sky(axes: Axes, skymap: SkyMap, other: SkyMap | None, title: str, theme: Theme) -> None:
+    ra, dec, inside = mollweide.grid(_WIDTH_PX)
+    at = pixels_at(skymap, ra, dec)
+    density = np.where(inside, skymap.probdensity[at], np.nan)
+    clip = mollweide.frame(axes, theme)
+    shown = axes.imshow(
+        np.sqrt(density), origin="lower", extent=mollweide.EXTENT, cmap=_heat(theme), vmin=0, zorder=1,
+        interpolation="nearest",
+    )  # fmt: skip
+    shown.set_clip_path(clip)
+    _contours(axes, np.where(inside, credible_levels(skymap)[at], np.nan), mollweide.EXTENT, theme)
+    if other is not None:
+        levels = np.where(inside, credible_levels(other)[pixels_at(other, ra, dec)], np.nan)
+        axes.contour(
+            levels, [0.9], extent=mollweide.EXTENT, colors=theme.second, linewidths=1.0, linestyles="dashed", zorder=3
+        )
+    half, most = credible_areas_deg2(skymap, _LEVELS)
+    found = f"90 %: {area_text(most)}   50 %: {area_text(half)}"
+    axes.set_title("\n".join(line for line in (title, found) if line), fontsize=12)
+
+
+def area_text(area_deg2: float) -> str:
+    """Return an area as people read it."""
+    return f"{area_deg2:,.0f} deg²" if area_deg2 >= 10 else f"{area_deg2:.2g} deg²"
+
+
+def _contours(axes: Axes, levels: FloatArray, extent: tuple[float, float, float, float], theme: Theme) -> None:
+    """Draw the borders of the 50 and 90 % regions."""
+    axes.contour(levels, _LEVELS, extent=extent, colors=theme.contour, linewidths=(1.6, 1.0), zorder=3)
+
+
+def _radius_rad(skymap: SkyMap) -> float:
+    """Return how far the 90 % region reaches from the most probable place."""
+    ra, dec = centres(skymap.uniq[credible_levels(skymap) <= 0.9])
+    if len(ra) == 0:
+        return 0.0
+    ra0, dec0 = np.radians(most_probable_deg(skymap))
+    cosine = np.sin(dec0) * np.sin(dec) + np.cos(dec0) * np.cos(dec) * np.cos(ra - ra0)
+    return float(np.arccos(np.clip(cosine.min(), -1, 1)))
+
+
+def _near_by(axes: Axes, skymap: SkyMap, theme: Theme) -> None:
+    """Draw the surroundings of the most probable place on its tangent plane, in degrees."""
+    ra0, dec0 = np.radians(most_probable_deg(skymap))
+    half = math.tan(min(1.3 * max(_radius_rad(skymap), math.radians(0.5)), math.radians(40.0)))
+    side = np.linspace(-half, half, _ZOOM_PX)
+    ra, dec = _from_tangent(side[None, ::-1], side[:, None], float(ra0), float(dec0))
+    at = pixels_at(skymap, ra, dec)
+    reach = math.degrees(half)
+    extent = (reach, -reach, -reach, reach)
+    axes.imshow(
+        np.sqrt(skymap.probdensity[at]), origin="lower", extent=extent, cmap=_heat(theme), vmin=0,
+        interpolation="nearest",
+    )  # fmt: skip
+    _contours(axes, credible_levels(skymap)[at], extent, theme)
+    axes.plot(0, 0, "+", color=theme.contour, ms=9)
+    axes.set_xlabel("east [deg]")
+    axes.set_ylabel("north [deg]")
+    axes.set_title(f"around RA {math.degrees(ra0):.1f}° Dec {math.degrees(dec0):+.1f}°", fontsize=11)
+
+
+def _from_tangent(x: FloatArray, y: FloatArray, ra0: float, dec0: float) -> tuple[FloatArray, FloatArray]:
+    """Return right ascension and declination of points of the tangent plane at a place; x to the east."""
+    east, north = x + 0 * y, y + 0 * x
+    toward = math.cos(dec0) - north * math.sin(dec0)
+    ra = ra0 + np.arctan2(east, toward)
+    dec = np.arctan2(math.sin(dec0) + north * math.cos(dec0), np.hypot(east, toward))
+    return ra, dec
+
+
+def _reach_mpc(skymap: SkyMap) -> float:
+    """Return the distance to which a curve is drawn."""
+    interval = distance_interval_mpc(skymap, 0.998)
+    return 1.1 * interval[1] if interval is not None else 0.0
+
+
+def _distance(axes: Axes, skymap: SkyMap, reach_mpc: float, theme: Theme) -> None:
+    """Draw the density over distance, its 90 % interval filled."""
+    distance_mpc = np.linspace(0, reach_mpc or 1.0, 300)
+    density = distance_density(skymap, distance_mpc)
+    interval = distance_interval_mpc(skymap, 0.9)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    if density is None or interval is None:
+        axes.set_axis_off()
+        axes.set_title("no distance in this map", y=0.5, color=theme.dim, fontsize=11)
+        return
+    axes.plot(distance_mpc, density, color=theme.line, lw=1.8)
+    held = (distance_mpc >= interval[0]) & (distance_mpc <= interval[1])
+    axes.fill_between(distance_mpc[held], density[held], color=theme.line, alpha=0.3, lw=0)
+    axes.set_xlim(0, reach_mpc)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("distance [Mpc]")
+    axes.set_title(f"{distance_text(skymap)}\n90 %: {interval[0]:.0f} to {interval[1]:.0f} Mpc", fontsize=11)
+
+
+def distance_text(skymap: SkyMap) -> str:
+    """Return the distance of a map as people read it."""
+    if skymap.distmean_mpc is None or skymap.diststd_mpc is None:
+        return "distance not told"
+    return f"{skymap.distmean_mpc:.0f} ± {skymap.diststd_mpc:.0f} Mpc"
