@@ -1,0 +1,83 @@
+"""Triangulation: the part of the sky where the detectors' loud times fit at all, before anything else is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+
+from stream.localize.arrival import Arrival
+from stream.localize.healpix import children, directions, radius_rad
+from stream.localize.kernel import bounds, window
+from stream.types import BoolArray, Float32Array, IntArray
+
+FIRST_ORDER = 4
+_LAST_ORDER = 9
+_FEW = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """Pixels that cover the sphere once.
+
+    Attributes
+    ----------
+    order, index : array of int64, shape (n,)
+        NESTED.
+    is_in : array of bool, shape (n,)
+        Those that may hold the source; they are of one order.
+    reference : float
+        Most half squared SNR that the detectors have together in a direction looked at, or what was given if less.
+    arrival : Arrival
+        With the times alone at which any of the pixels can have what it takes.
+    """
+
+    order: IntArray
+    index: IntArray
+    is_in: BoolArray
+    reference: float
+    arrival: Arrival
+
+
+def triangulate(arrival: Arrival, reference: float, cut: float) -> Covering:
+    """Return the pixels whose bound is not below the reference by more than the cut, split while they are few.
+
+    Parameters
+    ----------
+    arrival : Arrival
+    reference : float
+        Half squared SNR that the best direction is known to have; infinite if nothing is known, which is when it is
+        taken from the directions looked at.
+    cut : float
+    """
+    order, index = FIRST_ORDER, np.arange(12 << (2 * FIRST_ORDER))
+    out_order: list[IntArray] = []
+    out_index: list[IntArray] = []
+    sharp: Float32Array = np.square(arrival.real) + np.square(arrival.imag)
+    sharp *= np.float32(0.5)
+    while True:
+        way = directions(np.full(len(index), order), index)
+        wide = _widened(sharp, arrival, radius_rad(order))
+        bound = bounds(way, arrival, wide)
+        known = min(reference, float(bounds(way, arrival, sharp).max()))
+        is_in = bound >= known - cut
+        out_order.append(np.full(int((~is_in).sum()), order))
+        out_index.append(index[~is_in])
+        index = index[is_in]
+        if len(index) > _FEW or order == _LAST_ORDER:
+            break
+        order, index = order + 1, children(index)
+    inside = len(index)
+    all_order = np.concatenate((*out_order, np.full(inside, order))).astype(np.int64)
+    all_index = np.concatenate((*out_index, index)).astype(np.int64)
+    first, last = window(way[is_in], arrival, wide, known - cut)
+    narrowed = arrival._replace(start_s=arrival.start_s + first * arrival.step_s, steps=last - first + 1)
+    return Covering(all_order, all_index, np.arange(len(all_order)) >= len(all_order) - inside, known, narrowed)
+
+
+def _widened(sharp: Float32Array, arrival: Arrival, radius: float) -> Float32Array:
+    """Return the running maximum of each detector's power over half a pixel's light time, a sample and a step."""
+    light_s = radius * np.sqrt(np.square(arrival.offset_s).sum(axis=1))
+    half = np.ceil((light_s + 0.5 * arrival.step_s) * arrival.rate_hz).astype(int) + 1
+    return np.stack([maximum_filter1d(row, 2 * int(h) + 1) for row, h in zip(sharp, half, strict=True)])
