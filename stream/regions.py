@@ -89,3 +89,15 @@ def most_probable_deg(skymap: SkyMap) -> tuple[float, float]:
     """Return right ascension and declination of the pixel with the highest density."""
     ra, dec = centres(skymap.uniq[[np.argmax(skymap.probdensity)]])
     return float(np.degrees(ra[0])), float(np.degrees(dec[0]))
+
+
+def area_text(area_deg2: float) -> str:
+    """Return an area as people read it."""
+    return f"{area_deg2:,.0f} deg²" if area_deg2 >= 10 else f"{area_deg2:.2g} deg²"
+
+
+def distance_text(skymap: SkyMap) -> str:
+    """Return the distance of a map as people read it."""
+    if skymap.distmean_mpc is None or skymap.diststd_mpc is None:
+        return "distance not told"
+    return f"{skymap.distmean_mpc:.0f} ± {skymap.diststd_mpc:.0f} Mpc"

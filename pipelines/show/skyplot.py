@@ -22,10 +22,12 @@ from pipelines.show.theme import LIGHT, Theme
 from stream.healpix import centres
 from stream.records import SkyMap
 from stream.regions import (
+    area_text,
     credible_areas_deg2,
     credible_levels,
     distance_density,
     distance_interval_mpc,
+    distance_text,
     most_probable_deg,
     pixels_at,
 )
@@ -99,11 +101,6 @@ def _whole_sky(axes: Axes, skymap: SkyMap, other: SkyMap | None, title: str, the
     axes.set_title("\n".join(line for line in (title, found) if line), fontsize=12)
 
 
-def area_text(area_deg2: float) -> str:
-    """Return an area as people read it."""
-    return f"{area_deg2:,.0f} deg²" if area_deg2 >= 10 else f"{area_deg2:.2g} deg²"
-
-
 def _contours(axes: Axes, levels: FloatArray, extent: tuple[float, float, float, float], theme: Theme) -> None:
     """Draw the borders of the 50 and 90 % regions."""
     axes.contour(levels, _LEVELS, extent=extent, colors=theme.contour, linewidths=(1.6, 1.0), zorder=3)
@@ -172,10 +169,3 @@ def _distance(axes: Axes, skymap: SkyMap, reach_mpc: float, theme: Theme) -> Non
     axes.set_ylim(0, None)
     axes.set_xlabel("distance [Mpc]")
     axes.set_title(f"{distance_text(skymap)}\n90 %: {interval[0]:.0f} to {interval[1]:.0f} Mpc", fontsize=11)
-
-
-def distance_text(skymap: SkyMap) -> str:
-    """Return the distance of a map as people read it."""
-    if skymap.distmean_mpc is None or skymap.diststd_mpc is None:
-        return "distance not told"
-    return f"{skymap.distmean_mpc:.0f} ± {skymap.diststd_mpc:.0f} Mpc"

@@ -8,8 +8,10 @@ Source: Apache Avro 1.11 specification, "Object Container Files".
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stream.codec.limits import MAX_BLOCKS
 from stream.codec.walk import Datum
 from stream.errors import CodecError
 
@@ -58,6 +60,50 @@ def read_container(payload: bytes, max_bytes: int) -> Container:
         raise CodecError("container is damaged, or holds more than one block: an alert message holds one record")
     body = _expanded(payload[at : at + length], entries.get("avro.codec", b"null"), max_bytes)
     return Container(entries.get("avro.schema", b""), body)
+
+
+def read_blocks(payload: bytes, max_bytes: int) -> tuple[bytes, Iterator[tuple[int, bytes]]]:
+    """Take a container of any number of records apart: a file that a person keeps, and no message.
+
+    Returns
+    -------
+    (bytes, iterator of (int, bytes))
+        The text of the writer's schema; of each block the number of its records, and these, still encoded.
+
+    Raises
+    ------
+    CodecError
+        If it is no container, damaged, compressed otherwise than by deflate, of too many blocks, or one of them is
+        longer than ``max_bytes`` when expanded.
+    """
+    if payload[:4] != MAGIC:
+        raise CodecError(f"{len(payload)} bytes that are no Avro object container")
+    datum = Datum(payload)
+    try:
+        entries, at = _entries(datum, len(MAGIC))
+    except IndexError:
+        raise CodecError(f"container of {len(payload)} bytes ends in its header") from None
+    codec = entries.get("avro.codec", b"null")
+    return entries.get("avro.schema", b""), _each_block(datum, at, codec, max_bytes)
+
+
+def _each_block(datum: Datum, at: int, codec: bytes, max_bytes: int) -> Iterator[tuple[int, bytes]]:
+    payload, marker = datum.data, datum.data[at : at + _SYNC_SIZE]
+    at += _SYNC_SIZE
+    for block in range(MAX_BLOCKS + 1):
+        if at == len(payload):
+            return
+        if block == MAX_BLOCKS:
+            raise CodecError(f"container holds more than {MAX_BLOCKS} blocks")
+        try:
+            records, at = datum.long(at)
+            length, at = datum.length(at)
+        except IndexError:
+            raise CodecError(f"container of {len(payload)} bytes ends within block {block}") from None
+        if payload[at + length : at + length + _SYNC_SIZE] != marker or records < 0:
+            raise CodecError(f"container is damaged in block {block}")
+        yield records, _expanded(payload[at : at + length], codec, max_bytes)
+        at += length + _SYNC_SIZE
 
 
 def _entries(datum: Datum, at: int) -> tuple[dict[str, bytes], int]:

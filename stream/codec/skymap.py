@@ -29,6 +29,7 @@ _TOLERANCE, _EXACT = 0.02, 1e-6
 _DISTANCES = ("DISTMU", "DISTSIGMA", "DISTNORM")
 _DETECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
 _MAX_DETECTORS = 16
+_HEADERS = 1 << 19
 _MJD_OF_UNIX, _NS_PER_DAY = 40587, 86_400 * 10**9
 
 
@@ -110,6 +111,11 @@ def decode_skymap(payload: bytes, max_bytes: int = MAX_SKYMAP_BYTES["message"]) 
         uniq, density, mu, sigma, norm, _length(table.header, "DISTMEAN"), _length(table.header, "DISTSTD"),
         _detectors(table.header), _time(table.header), clean(str(table.header.get("CREATOR", "")), 68),
     )  # fmt: skip
+
+
+def is_multi_order(payload: bytes) -> bool:
+    """Whether a file that :func:`decode_skymap` reads is a multi-order map already, and not compressed."""
+    return payload.startswith(b"SIMPLE") and b"ORDERING= 'NUNIQ   '" in payload[:_HEADERS]
 
 
 def _check_kind(header: Mapping[str, Value]) -> None:

@@ -96,8 +96,8 @@ class Form:
     skip: Skip
 
 
-def walk(form: Form, data: bytes) -> None:
-    """Refuse bytes that are not exactly one datum of a form.
+def walk(form: Form, data: bytes, count: int = 1) -> None:
+    """Refuse bytes that are not exactly one datum of a form, or so many of them.
 
     Raises
     ------
@@ -105,8 +105,13 @@ def walk(form: Form, data: bytes) -> None:
         If a stated length or count exceeds what is there, or bytes are missing or left over.
     """
     datum = Datum(data)
+    if count * form.width > datum.size:
+        raise CodecError(f"{count} records in {datum.size} bytes")
+    end = 0
     try:
-        end = form.skip(datum, 0)
+        for _ in range(count):
+            datum.left = MAX_ITEMS
+            end = form.skip(datum, end)
     except IndexError:
         end = datum.size + 1
     if end > datum.size:

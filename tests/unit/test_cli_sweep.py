@@ -27,7 +27,11 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tu
 
 
 COMMANDS = dict(commands())
-ARGUMENTS: dict[tuple[str, ...], list[str]] = {("replay",): ["x.hdf5"], ("fetch",): ["GW150914"]}
+ARGUMENTS: dict[tuple[str, ...], list[str]] = {
+    ("replay",): ["x.hdf5"],
+    ("skymap",): ["x.fits"],
+    ("fetch",): ["GW150914"],
+}
 NUMBERS = [
     (words, option.opts[0])
     for words, command in COMMANDS.items()

@@ -13,11 +13,11 @@ from matplotlib.image import imread
 from skymaps import skymap
 
 from pipelines.show import mollweide
-from pipelines.show.skyplot import area_text, distance_text, plot_skymap
+from pipelines.show.skyplot import plot_skymap
 from pipelines.show.theme import DARK
 from stream.healpix import DEG2_PER_SR
 from stream.records import SkyMap
-from stream.regions import credible_areas_deg2, credible_levels, pixels_at
+from stream.regions import area_text, credible_areas_deg2, credible_levels, distance_text, pixels_at
 
 
 def test_a_region_takes_its_part_of_the_picture() -> None:

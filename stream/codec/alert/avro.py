@@ -17,11 +17,11 @@ from typing import Any
 from fastavro import schemaless_reader, writer
 
 import schemas
-from stream.codec.container import MAGIC, read_container
+from stream.codec.container import MAGIC, read_blocks, read_container
 from stream.codec.limits import MAX_BYTES, check_size
 from stream.codec.single_object import MALFORMED, reason
 from stream.codec.walk import walk
-from stream.codec.writer_schema import writer_schema
+from stream.codec.writer_schema import WriterSchema, writer_schema
 from stream.errors import CodecError, SchemaError
 
 CONTAINER_MAGIC = MAGIC
@@ -81,13 +81,35 @@ def decode_alert(payload: bytes) -> dict[str, Any]:
             f"{len(payload)} bytes that are no Avro object container: read alerts from the Avro alert topic"
         )
     container = read_container(payload, MAX_BYTES["alert"])
-    written = writer_schema(container.schema)
+    (record,) = _records(_writer(container.schema), container.body, 1)
+    return record
+
+
+def read_alerts(payload: bytes) -> list[dict[str, Any]]:
+    """Return the alerts of a file, as :func:`write_alerts` wrote them or a message was kept, each block within bounds.
+
+    Raises
+    ------
+    CodecError, SchemaError
+        As :func:`decode_alert` does.
+    """
+    schema, blocks = read_blocks(payload, MAX_BYTES["alert"])
+    written = _writer(schema)
+    return [record for count, body in blocks for record in _records(written, body, count)]
+
+
+def _writer(schema: bytes) -> WriterSchema:
+    written = writer_schema(schema)
     if not _WRITERS.fullmatch(written.name):
         raise SchemaError(f"container of {written.name[:64]!r}: expected igwn.alerts.Alert; read an alert topic")
+    return written
+
+
+def _records(written: WriterSchema, body: bytes, count: int) -> list[dict[str, Any]]:
     try:
-        walk(written.form, container.body)
-        record = schemaless_reader(BytesIO(container.body), written.parsed, schemas.load("alert"))
+        walk(written.form, body, count)
+        data = BytesIO(body)
+        found = [schemaless_reader(data, written.parsed, schemas.load("alert")) for _ in range(count)]
     except (*MALFORMED, CodecError) as error:
-        raise CodecError(f"{len(payload)} bytes are no sound alert container: {reason(error)}; get it again") from error
-    assert isinstance(record, dict), "our schema is a record's"
-    return record
+        raise CodecError(f"{len(body)} bytes are no sound alert: {reason(error)}; get it again") from error
+    return [record for record in found if isinstance(record, dict)]
