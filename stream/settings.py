@@ -178,9 +178,15 @@ class SignificanceSettings(Section):
         2.0 / 86_400, gt=0, description="Candidates below this FAR become alerts (default: two a day)."
     )
     significant_far_hz: float = Field(
-        1.0 / (30 * 86_400) / 7,
+        1.0 / (30 * 86_400),
         gt=0,
-        description="Below this the alert is marked significant (1/month over 7 searches).",
+        description="An alert is marked significant whose FAR times the trials factor is at most this (one a month).",
+    )
+    trials_factor: int = Field(
+        7,
+        ge=1,
+        description="How many searches ring for one sky: one of them rings falsely so many times as often. Told in "
+        "each alert.",
     )
     slides: int = Field(
         32,

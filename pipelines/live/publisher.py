@@ -13,29 +13,31 @@ vanished in mid-commit), it makes a new transactional producer, which ends whate
 what has come to the topic, and sends only what is not there. A crash at any step therefore neither loses nor doubles an
 alert.
 
-Until the truth has been read for the first time nothing new is said: findings are held in memory.
-:attr:`Publisher.safe` says when none is, and each alert is on disk or on Kafka: the daemon then lets its place on the
-strain move on.
+Until the truth has been read for the first time nothing new is said: findings are held in memory. So is a candidate
+that waits for its map; when its time is up a thread of its own lets it go on. :attr:`Publisher.safe` says when none is,
+and each alert is on disk or on Kafka: the daemon then lets its place on the strain move on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from pipelines.events import Events
+from pipelines.live.holding import Holding
 from pipelines.live.truth import Truth
-from stream.codec.alert import Outgoing, encode, sent_of
+from stream.codec.alert import Outgoing, decode, encode, sent_of
 from stream.errors import DataError, DeadlineExceeded, Fenced, PublishError, TransportError
 from stream.kafka.ownership import Ownership
 from stream.kafka.producer import TransactionalProducer
 from stream.publish import Outbox
-from stream.records import AlertType, Decision, Finding, Revision
+from stream.records import AlertType, Decision, Finding, Revision, message_id
 from stream.settings import Settings
 from stream.superevent import Sent, Superevents
 from stream.timebase import NS_PER_S, Clock
@@ -46,17 +48,23 @@ _GRACE_S = 2.0
 """A call that waits for the broker looks up once a second."""
 _BACK_OFF_S = (0.1, 0.25, 0.5, 1.0)
 _SAY_EVERY_S = 5.0
+_LOOK_S = 0.05
+"""At the end, how often it is looked whether a candidate still waits for its map."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An alert that Kafka has acknowledged, and when (GPS ns); ``candidate_ns`` is its merger's time."""
+    """An alert that Kafka has acknowledged, and when (GPS ns); ``candidate_ns`` is its merger's time.
+
+    ``known`` says what it has of its candidate's follow-up, by the names of the record's fields.
+    """
 
     superevent_id: str
     candidate_ns: int
     acknowledged_ns: int
     number: int
     alert_type: AlertType
+    known: tuple[str, ...] = ()
 
 
 class Publisher:
@@ -97,11 +105,23 @@ class Publisher:
         self._producer: TransactionalProducer | None = None
         self._in_step = False
         self._said_s = -_SAY_EVERY_S
+        self._holding = Holding(self._events, self._finished, self._failed)
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
 
-    def publish(self, finding: Finding) -> None:
+    def publish(self, finding: Finding, wait_s: float | None = None) -> bool:
         """Take a finding, from any thread; its alerts are on disk when this returns, unless it has to be held.
+
+        Parameters
+        ----------
+        finding : Finding
+        wait_s : float or None
+            So long a candidate's alert waits for its map; None where none is made.
+
+        Returns
+        -------
+        bool
+            Whether a map of the candidate can lead to an alert.
 
         Raises
         ------
@@ -109,7 +129,9 @@ class Publisher:
             If the drain has died, or the finding cannot be what it says, or nothing takes it.
         """
         self.check()
-        self._events.take(finding)
+        is_news = self._events.take(finding, wait_s)
+        self._holding.wake()
+        return is_news
 
     def decide(self, decision: Decision) -> None:
         """Take a person's decision as :meth:`publish` takes a finding; what is older than a start reads is read first.
@@ -123,12 +145,26 @@ class Publisher:
         """
         for sent in self._truth.history(decision.superevent_id):
             self._events.recall(sent)
+        if decision.kind == "confirm":
+            self._recall_whole(decision.superevent_id)
         self.publish(decision)
+
+    def _recall_whole(self, superevent_id: str) -> None:
+        """Let the events know, with map and class, the alert that a confirmation repeats."""
+        number = self._events.unread(superevent_id)
+        if number is None:
+            return
+        waiting = self._outbox.find(message_id(superevent_id, number))
+        there = [(_sent(waiting), waiting.avro)] if waiting is not None else self._truth.payloads(superevent_id)
+        for sent, payload in there:
+            with contextlib.suppress(DataError):  # one that is no alert: a stranger's under our name
+                if sent.number == number:
+                    self._events.recall(replace(sent, event=decode(payload)[0]["event"]))
 
     def revision(self, revision: Revision) -> None:
         """Write a revision's alert to the outbox and wake the drain: the events' loop calls this."""
         settings = self._settings
-        alert = encode(revision, settings.publish, settings.significance.significant_far_hz)
+        alert = encode(revision, settings.publish, settings.significance)
         try:
             self._outbox.put(alert)
         except PublishError as error:
@@ -158,7 +194,7 @@ class Publisher:
     @property
     def safe(self) -> bool:
         """Whether what follows from every finding that was handed over is on disk, or on Kafka."""
-        return self._events.begun and self._outbox.on_disk
+        return self._events.settled and self._outbox.on_disk
 
     @property
     def waiting(self) -> int:
@@ -171,6 +207,7 @@ class Publisher:
             return
         self._patient_until_s = time.monotonic() + timeout_s
         self._closed.set()
+        self._holding.close()
         self._wake.set()
         self._thread.join(timeout_s + _GRACE_S)
         if len(self._outbox):
@@ -191,7 +228,7 @@ class Publisher:
                 self._wake.clear()
                 attempt = 0 if self._drain() else attempt + 1
                 if not self._finished():
-                    self._wake.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else None)
+                    self._wake.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1] if attempt else self._patience_s())
         except Fenced as error:
             self._error = error
             log.error("publisher_fenced", error=str(error), alerts_in_outbox=len(self._outbox))
@@ -199,11 +236,18 @@ class Publisher:
             self._error = error
             log.error("publisher_died", error=str(error), exc_info=True)
 
+    def _failed(self, error: BaseException) -> None:
+        self._error = error
+
+    def _patience_s(self) -> float | None:
+        """How long the drain sleeps if nobody wakes it: at the end a candidate may still wait for its map."""
+        return _LOOK_S if self._closed.is_set() else None
+
     def _finished(self) -> bool:
         """Whether the end was asked for, and all is sent or the time given for it is over."""
         if not self._closed.is_set():
             return False
-        return self._abandoned() or (self._events.begun and not len(self._outbox))
+        return self._abandoned() or (self._events.settled and not len(self._outbox))
 
     def _abandoned(self) -> bool:
         """Whether the end was asked for and the time given for it is over."""
@@ -272,7 +316,8 @@ class Publisher:
             after_merger_s=(now_ns - sent.gps_ns) / NS_PER_S,
         )
         if self._on_published is not None:
-            self._on_published(Published(sent.superevent_id, sent.gps_ns, now_ns, sent.number, sent.alert_type))
+            known = () if sent.followed is None else sent.followed.known
+            self._on_published(Published(sent.superevent_id, sent.gps_ns, now_ns, sent.number, sent.alert_type, known))
 
     # -- the truth ----------------------------------------------------------------------------------------------
 
@@ -317,6 +362,7 @@ class Publisher:
         if len(self._outbox):
             log.warning("outbox_recovered", alerts=[alert.superevent_id for alert in self._outbox])
         self._events.begin()
+        self._holding.wake()
 
 
 def _taken_up(folder: Path) -> Outbox:

@@ -104,6 +104,17 @@ class Truth:
                 log.debug("alert_recalled", superevent_id=superevent_id, offset=message.offset)
                 yield sent
 
+    def payloads(self, superevent_id: str) -> Iterator[tuple[Sent, bytes]]:
+        """Yield what the topic tells of one event, each alert with its bytes.
+
+        Raises
+        ------
+        TransportError
+            If the topic cannot be read now.
+        """
+        for message, sent in alerts_of(self._settings, superevent_id):
+            yield sent, message.value or b""
+
     def event_at(self, gps_ns: int) -> str | None:
         """Return the superevent of this time that the topic has, if it has one."""
         return self._there.find(gps_ns)

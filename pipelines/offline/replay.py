@@ -45,5 +45,5 @@ def replay_direct(
 
 def write_report_alerts(report: Report, settings: Settings, path: Path) -> None:
     """Write the alerts that live would have sent, each revision one, as Avro."""
-    pipeline, significant_far_hz = settings.publish.pipeline, settings.significance.significant_far_hz
-    write_alerts(path, [alert_record(revision, pipeline, significant_far_hz) for revision in report.revisions])
+    pipeline, significance = settings.publish.pipeline, settings.significance
+    write_alerts(path, [alert_record(revision, pipeline, significance) for revision in report.revisions])

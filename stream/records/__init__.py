@@ -13,8 +13,9 @@ Arrays in a record are never written to after it was made.
 from __future__ import annotations
 
 from stream.records.arrived import Block, DataQuality, ExternalEvent, StrainBlock, WitnessBlock, WitnessGroup
-from stream.records.events import AlertType, Arrival, Background, Candidate, Decision, Finding, Peak, Revision
+from stream.records.events import Arrival, Background, Candidate, Decision, Peak
 from stream.records.followup import Localized, MassPosterior, SkyMap, Snapshot, SnrSeries, SourceClass
+from stream.records.revision import FOLLOWED_FIELDS, AlertType, Finding, Followed, Revision, message_id
 from stream.records.search import (
     AlignedSpan,
     Embeddings,
@@ -29,6 +30,7 @@ from stream.records.status import DetectorStatus, Heartbeat
 from stream.records.triggers import Triggers
 
 __all__ = [
+    "FOLLOWED_FIELDS",
     "AlertType",
     "AlignedSpan",
     "Arrival",
@@ -42,6 +44,7 @@ __all__ = [
     "ExternalEvent",
     "FilterInForce",
     "Finding",
+    "Followed",
     "Heartbeat",
     "Localized",
     "Masked",
@@ -60,4 +63,5 @@ __all__ = [
     "WhitenedSegment",
     "WitnessBlock",
     "WitnessGroup",
+    "message_id",
 ]

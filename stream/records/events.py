@@ -1,11 +1,9 @@
-"""From a peak of the ranking statistic to the revisions of a superevent; each revision is one alert."""
+"""From a peak of the ranking statistic to a candidate, and what people decide of an event."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,57 +112,3 @@ class Decision:
     why: str
     who: str
     made_ns: int
-
-
-Finding = Candidate | Decision
-"""What goes into :meth:`stream.superevent.Superevents.step`."""
-
-AlertType = Literal["PRELIMINARY", "UPDATE", "INITIAL", "RETRACTION"]
-"""Alert types of igwn-gwalert-schema; what each means here: :meth:`stream.superevent.Superevents.step`."""
-
-_REVISIONS = uuid.UUID("8e1f9a0c-5a52-4a37-9f5d-0b7a4f6f2c11")
-"""Namespace of the message ids of revisions; never changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One alert of a superevent.
-
-    Attributes
-    ----------
-    superevent_id : str
-    number : int
-        0, 1, 2 … within the superevent.
-    alert_type : AlertType
-    created_ns : int
-        When it was made, GPS.
-    gps_ns : int
-        Merger time of the preferred candidate, in a RETRACTION too.
-    day_count : int
-        How many superevents of the id's UTC day have been named when this was made, its own among them.
-    candidate : Candidate or None
-        The preferred one. None in a RETRACTION, and where only ``carried`` tells of it.
-    carried : mapping or None
-        The ``event`` record of the alert that this one repeats, where it was read from the topic.
-    decision : Decision or None
-        What made it, where a person did.
-    days : mapping of str to int
-        ``day_count`` of the last days, such as ``{"TS261122": 3}``: a restart reads them from the newest alert, of
-        whichever day its event is, and need not read the whole topic.
-    """
-
-    superevent_id: str
-    number: int
-    alert_type: AlertType
-    created_ns: int
-    gps_ns: int
-    day_count: int
-    candidate: Candidate | None = None
-    carried: Mapping[str, Any] | None = None
-    decision: Decision | None = None
-    days: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def message_id(self) -> str:
-        """UUID of the alert's messages: it follows from id and number, so that sending twice is sending once."""
-        return str(uuid.uuid5(_REVISIONS, f"{self.superevent_id}/{self.number}"))

@@ -5,8 +5,8 @@ says ``(1 + N) / T`` (Usman et al., Class. Quantum Grav. 33, 215004 (2016), eq. 
 loud, T is how long it is. The shipped one always speaks. The live one speaks
 
 - where it has counted (N > 0), once it is ten times as long as the time between alerts, ``10 / far_threshold_hz``;
-- where it has not (N = 0), once it is ``1 / significant_far_hz`` long: until then "less than 1/T" would say no more
-  than that the run is young, and would leave no candidate significant.
+- where it has not (N = 0), once it is ``trials_factor / significant_far_hz`` long: until then "less than 1/T" would
+  say no more than that the run is young, and would leave no candidate significant.
 
 For a set that the model has no background of, live speaks alone, N = 0 or not, once it is ``10 / far_threshold_hz``
 long. Until then nothing is known: the rate is the most that there can be, one event a second, and the source says
@@ -70,7 +70,7 @@ class Significance:
         foreground: Mapping[str, Foreground] | None = None,
     ) -> None:
         self._counted_s = 10.0 / settings.far_threshold_hz
-        self._limit_s = max(self._counted_s, 1.0 / settings.significant_far_hz)
+        self._limit_s = max(self._counted_s, settings.trials_factor / settings.significant_far_hz)
         self._shipped = shipped
         self._live = live
         self._model = model

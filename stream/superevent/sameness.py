@@ -1,4 +1,4 @@
-"""Two rules: which findings are one event, and which of them is louder.
+"""Three rules: which findings are one event, which of them is louder, and which follow-up tells more.
 
 **One event.** Mergers within :data:`SAME_EVENT_NS` of each other are one: a loud signal's filter output has bumps up
 to a second around its peak, and two mergers that near are not expected in the life of the detectors.
@@ -16,11 +16,19 @@ is less than :data:`STATISTIC_STEP` higher is the same: it may differ by a tenth
 A candidate has to be louder than *every* alert of its event and of any other one that near, not only than the last: so
 that what was passed over once is passed over again when it is heard again, though FARs have changed since and another
 event has begun beside it.
+
+**The preferred candidate is that of the lowest FAR**, and that is what the rule of the louder gives: of what one
+background says at one time the FAR never rises with the statistic, so that for the same detectors the higher statistic
+has the lower FAR, or both stand at one limit; everywhere else FARs are compared. Statistics take the FARs' place where
+they can, because a FAR is another one after a restart and a statistic is not (``tests/property`` holds both).
+
+**A follow-up tells more** than an alert did, if it has all that the alert had (map, class, properties, chirp mass) and
+something besides, or as much by a method of higher rank.
 """
 
 from __future__ import annotations
 
-from stream.records import Candidate
+from stream.records import Candidate, Followed
 from stream.superevent.sent import Sent
 from stream.timebase import NS_PER_S
 
@@ -29,6 +37,8 @@ SAME_EVENT_NS = NS_PER_S
 SAME_PEAK_NS = NS_PER_S // 50
 """Two frames of 1/128 s, and their rounding."""
 STATISTIC_STEP = 1e-3
+METHODS = ("tocsin", "bayestar")
+"""What makes sky maps, each of a higher rank than those before it."""
 
 
 def is_same_peak(candidate: Candidate, sent: Sent) -> bool:
@@ -49,3 +59,17 @@ def is_louder(candidate: Candidate, sent: Sent) -> bool:
     if sent.far_hz is None:
         return False
     return candidate.far_hz < sent.far_hz or (candidate.far_hz == sent.far_hz and higher)
+
+
+def tells_more(new: Followed | None, old: Followed | None) -> bool:
+    """Return whether a follow-up tells more than an alert did; what the alert had must be in it."""
+    if new is None or not new.known:
+        return False
+    if old is None or not old.known:
+        return True
+    has, had = set(new.known), set(old.known)
+    return has > had or (has == had and _rank(new.method) > _rank(old.method))
+
+
+def _rank(method: str) -> int:
+    return METHODS.index(method) if method in METHODS else -1

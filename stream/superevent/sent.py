@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream.records import AlertType, Candidate, Revision
+from stream.records import AlertType, Candidate, Followed, Localized, Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class Sent:
         How many superevents each of the last days had named then, such as ``{"TS261122": 3}``.
     candidate : Candidate or None
         The candidate whole, where the headers tell all of it.
+    followed : Followed or None
+        What it told of its candidate's follow-up; None where it told nothing.
+    localized : Localized or None
+        Map and class themselves, of the last alerts of this run alone: they are large. Elsewhere ``event`` has them.
     """
 
     superevent_id: str
@@ -48,6 +52,16 @@ class Sent:
     decision_id: str | None = None
     days: Mapping[str, int] = field(default_factory=dict)
     candidate: Candidate | None = None
+    followed: Followed | None = None
+    localized: Localized | None = field(default=None, compare=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether an alert that repeats this one loses nothing."""
+        if self.event is not None:
+            return True
+        has_found = self.followed is None or not self.followed.known or self.localized is not None
+        return self.candidate is not None and has_found
 
     @classmethod
     def of(cls, revision: Revision) -> Sent:
@@ -66,4 +80,6 @@ class Sent:
             decision_id=None if revision.decision is None else revision.decision.decision_id,
             days=revision.days,
             candidate=candidate,
+            followed=revision.followed,
+            localized=revision.localized,
         )

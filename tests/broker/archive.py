@@ -29,7 +29,7 @@ def fill(settings: Settings, times_unix_s: Iterable[int], size: int) -> None:
         peak = Peak(gps_ns, 9.0, ("H1", "L1"), (("H1", 4.0), ("L1", 5.0)), gps_ns + 180_000_000)
         candidate = Candidate(peak, 1e-9, True, Background("shipped", 1e9, ("H1", "L1")), "test-1")
         for revision in names.step(candidate, gps_ns):
-            alert = encode(revision, settings.publish, 1e-7)
+            alert = encode(revision, settings.publish, settings.significance)
             begin = k * 7919 % (_POOL_BYTES - size)
             _append(
                 producer, settings.topics.alerts, alert.superevent_id, pool[begin : begin + size], alert.headers, unix_s

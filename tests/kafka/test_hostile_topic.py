@@ -96,7 +96,7 @@ def test_nothing_on_the_alert_topic_stops_the_start(settings: Settings) -> None:
 def test_the_id_of_an_alert_on_rubbish_does_not_keep_the_alert_back(settings: Settings) -> None:
     """An id follows from event and revision, so that anyone can write it; it does not say that the alert is there."""
     (revision,) = Superevents("test").step(candidate(), GPS_NS)
-    alert = encode(revision, settings.publish, 1e-7)
+    alert = encode(revision, settings.publish, settings.significance)
     Outbox(settings.publish.outbox).put(alert)
     producer = Producer(settings.kafka)
     producer.send("alerts.gw", "k", b"rubbish", (alert.headers[0], ("tocsin.gps_ns", b"abc")))

@@ -12,9 +12,10 @@ from stream.codec.alert import decode, encode, sent_of
 from stream.codec.alert.record import alert_record, extra_of
 from stream.errors import DataError
 from stream.records import AlertType, Background, Candidate, Decision, Peak, Revision
-from stream.settings import PublishSettings
+from stream.settings import PublishSettings, SignificanceSettings
 from stream.superevent import Sent
 
+SIGNIFICANCE = SignificanceSettings()
 GPS_NS = st.integers(700_000_000_000_000_000, 3_000_000_000_000_000_000)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 DETECTORS = st.lists(st.sampled_from(["H1", "L1", "V1", "K1", "I1"]), min_size=1, unique=True).map(tuple)
@@ -56,13 +57,13 @@ def revisions(draw: st.DrawFn) -> Revision:
 @given(revisions())
 def test_what_was_said_is_read(revision: Revision) -> None:
     publish = PublishSettings()
-    alert = encode(revision, publish, 1e-7)
-    record = alert_record(revision, publish.pipeline, 1e-7)
-    extra = extra_of(revision, record["event"])
+    alert = encode(revision, publish, SIGNIFICANCE)
+    record = alert_record(revision, publish.pipeline, SIGNIFICANCE)
+    extra = extra_of(revision, record["event"], SIGNIFICANCE)
     assert decode(alert.avro, alert.headers) == (record, extra)
     assert decode(alert.json, alert.json_headers) == (record, extra)
     assert sent_of(alert.superevent_id.encode(), alert.headers) == Sent.of(revision)
-    assert encode(revision, publish, 1e-7) == alert
+    assert encode(revision, publish, SIGNIFICANCE) == alert
 
 
 NAMES = st.sampled_from([f"tocsin.{name}" for name in ("gps_ns", "revision", "alert_type", "days", "statistic", "x")])

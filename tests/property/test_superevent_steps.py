@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import PublishError
-from stream.records import Background, Candidate, Decision, Finding, Peak, Revision
+from stream.records import Background, Candidate, Decision, Finding, Localized, Peak, Revision, SourceClass
 from stream.superevent import SAME_EVENT_NS, Sent, Superevents
 
 START_NS = 1_126_310_400_000_000_000  # some ten minutes before a UTC midnight
@@ -38,7 +39,21 @@ DECISIONS = st.builds(
     st.just("who"),
     st.just(START_NS),
 )
-FINDINGS = st.lists(st.one_of(CANDIDATES, CANDIDATES, DECISIONS), max_size=40)
+SOURCES = (None, SourceClass({"BBH": 1.0}, None, None), SourceClass({"BBH": 1.0}, {"HasNS": 0.0}, ((1.0, 2.0), (1.0,))))
+LOCALIZED = st.builds(
+    lambda candidate, fits, source, method: Localized(candidate, fits, source=source, method=method),
+    CANDIDATES,
+    st.sampled_from([None, b"map"]),
+    st.sampled_from(SOURCES),
+    st.sampled_from(["tocsin", "bayestar"]),
+)
+FINDINGS = st.lists(st.one_of(CANDIDATES, LOCALIZED, DECISIONS), max_size=40)
+
+
+def merger_ns(finding: Finding) -> int:
+    if isinstance(finding, Decision):
+        return 0
+    return finding.gps_ns if isinstance(finding, Candidate) else finding.candidate.gps_ns
 
 
 def run(events: Superevents, findings: list[Finding]) -> list[Revision]:
@@ -70,7 +85,7 @@ def test_numbers_count_up_by_one_and_no_two_alerts_have_one_id(findings: list[Fi
 @given(FINDINGS)
 def test_no_superevent_begins_near_another(findings: list[Finding]) -> None:
     """In any order of candidates; in their order in time no two ever come near."""
-    for order in (findings, sorted(findings, key=lambda f: f.gps_ns if isinstance(f, Candidate) else 0)):
+    for order in (findings, sorted(findings, key=merger_ns)):
         made = run(Superevents("test"), order)
         for k, new in enumerate(made):
             for old in made[:k]:
@@ -78,16 +93,38 @@ def test_no_superevent_begins_near_another(findings: list[Finding]) -> None:
                     assert abs(new.gps_ns - old.gps_ns) > SAME_EVENT_NS
 
 
-@given(st.lists(CANDIDATES, max_size=40), st.randoms(use_true_random=False))
+@st.composite
+def heard_and_followed(draw: st.DrawFn) -> list[Finding]:
+    """Candidates of one run, which are never one peak, and what follow-ups found of them: late, in parts, again."""
+    peaks = draw(st.lists(CANDIDATES, min_size=1, max_size=12, unique_by=lambda c: c.gps_ns))
+    found = draw(st.lists(st.tuples(st.sampled_from(peaks), LOCALIZED), max_size=20))
+    return draw(st.permutations([*peaks, *(replace(localized, candidate=peak) for peak, localized in found)]))
+
+
+@given(st.one_of(st.lists(CANDIDATES, max_size=40), heard_and_followed()), st.randoms(use_true_random=False))
 def test_after_any_recall_of_what_was_said_nothing_is_said_again(
-    findings: list[Candidate], shuffle: random.Random
+    findings: list[Finding], shuffle: random.Random
 ) -> None:
     """A restart reads its alerts in any order, some twice, and hears any part of the data again in its order."""
     made = run(Superevents("test"), [*findings])
     after = Superevents("test")
     for revision in shuffle.sample(made * 2, 2 * len(made)):
-        after.recall(Sent.of(revision))
+        after.recall(replace(Sent.of(revision), localized=None))  # as its headers tell it
     assert run(after, [*findings, *findings]) == []
+
+
+PEAKS = st.tuples(st.integers(0, 15), st.floats(5, 50), st.sampled_from(SETS))
+
+
+@given(st.lists(PEAKS, min_size=1, max_size=12, unique_by=lambda peak: peak[0]))
+def test_the_preferred_candidate_is_that_of_the_lowest_far(peaks: list[tuple[int, float, tuple[str, ...]]]) -> None:
+    """Of what one background says at one time: for each set of detectors a FAR that never rises with the statistic."""
+    fars = [max(1e-9, 10.0 ** -(statistic * (1 + len(detectors)) / 15)) for _, statistic, detectors in peaks]
+    made = run(Superevents("test"), [candidate(at, s, far, d) for (at, s, d), far in zip(peaks, fars, strict=True)])
+    assert len({revision.superevent_id for revision in made}) == 1
+    preferred = made[-1].candidate
+    assert preferred is not None
+    assert preferred.far_hz <= min(fars) * 1.01  # statistics that differ by less than STATISTIC_STEP are the same
 
 
 @given(FINDINGS)

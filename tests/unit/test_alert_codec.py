@@ -15,12 +15,13 @@ from stream.codec.alert import alert_id_of, decode, decode_alert, encode, sent_o
 from stream.codec.alert.headers import Headers
 from stream.errors import PublishError, SchemaError
 from stream.records import AlertType, Background, Candidate, Decision, Peak, Revision
-from stream.settings import PublishSettings
+from stream.settings import PublishSettings, SignificanceSettings
 from stream.superevent import Sent
 from stream.timebase import NS_PER_S
 
 MERGER_NS = 1_126_259_462_420_000_000
 PUBLISH = PublishSettings()
+SIGNIFICANCE = SignificanceSettings(significant_far_hz=7e-7, trials_factor=7)
 CANDIDATE = Candidate(
     Peak(MERGER_NS, 12.5, ("H1", "L1"), (("H1", 6.0), ("L1", 4.0)), MERGER_NS + 170_000_000),
     1e-8,
@@ -72,7 +73,7 @@ def old_headers(*, without: tuple[str, ...] = ()) -> Headers:
 def test_every_type_of_alert_is_valid_by_igwns_own_schema_and_read_by_its_reader(alert_type: AlertType) -> None:
     """In a RETRACTION the event is null."""
     theirs = json.loads((resources.files("igwn_gwalert_schema") / "igwn.alerts.Alert.avsc").read_text())
-    payload = encode(revision(alert_type), PUBLISH, 1e-7).avro
+    payload = encode(revision(alert_type), PUBLISH, SIGNIFICANCE).avro
     read: Any = next(fastavro.reader(io.BytesIO(payload), theirs))
     fastavro.validate(read, fastavro.parse_schema(theirs), strict=True)
     assert (read["superevent_id"], read["alert_type"]) == ("TS150914a", alert_type)
@@ -84,37 +85,37 @@ def test_every_type_of_alert_is_valid_by_igwns_own_schema_and_read_by_its_reader
 @pytest.mark.parametrize("alert_type", LVK_TYPES)
 def test_key_and_headers_alone_tell_which_alert_it_is(alert_type: AlertType, number: int) -> None:
     made = revision(alert_type, number)
-    alert = encode(made, PUBLISH, 1e-7)
+    alert = encode(made, PUBLISH, SIGNIFICANCE)
     assert sent_of(alert.superevent_id.encode(), alert.headers) == Sent.of(made)
     assert sent_of(alert.superevent_id.encode(), alert.json_headers) == Sent.of(made)
     assert alert_id_of(alert.headers) == alert.alert_id == made.message_id
 
 
 def test_avro_and_json_say_the_same() -> None:
-    alert = encode(revision(), PUBLISH, 1e-7)
+    alert = encode(revision(), PUBLISH, SIGNIFICANCE)
     assert decode(alert.avro, alert.headers) == decode(alert.json, alert.json_headers)
     assert (dict(alert.headers)["_format"], dict(alert.json_headers)["_format"]) == (b"avro", b"json")
 
 
 def test_the_same_revision_gives_the_same_bytes() -> None:
-    assert encode(revision(), PUBLISH, 1e-7) == encode(revision(), PUBLISH, 1e-7)
+    assert encode(revision(), PUBLISH, SIGNIFICANCE) == encode(revision(), PUBLISH, SIGNIFICANCE)
 
 
 def test_the_time_of_creation_is_the_revisions() -> None:
-    record, _ = decode(encode(revision(), PUBLISH, 1e-7).avro)
+    record, _ = decode(encode(revision(), PUBLISH, SIGNIFICANCE).avro)
     assert record["time_created"] == "2015-09-14T09:50:46Z"
     assert record["event"]["time"] == "2015-09-14T09:50:45.420Z"
 
 
 def test_what_is_not_known_is_null_and_the_reason_is_given() -> None:
-    record, extra = decode(encode(revision(), PUBLISH, 1e-7).json)
+    record, extra = decode(encode(revision(), PUBLISH, SIGNIFICANCE).json)
     assert (record["event"]["skymap"], record["event"]["classification"]) == (None, {})
-    assert set(extra["unknown"]) == {"skymap", "classification", "properties", "p_astro"}
+    assert set(extra["unknown"]) == {"skymap", "classification", "properties", "mchirp_source", "p_astro"}
     assert extra["background"] == {"source": "shipped", "duration_s": 1e7, "detectors": ["H1", "L1"]}
 
 
 def test_a_retraction_says_who_withdrew_it_and_why() -> None:
-    _, extra = decode(encode(revision("RETRACTION", 4), PUBLISH, 1e-7).json)
+    _, extra = decode(encode(revision("RETRACTION", 4), PUBLISH, SIGNIFICANCE).json)
     assert extra["decision"] == {"kind": "retract", "why": "the light “was” on", "who": "ada", "made_ns": MERGER_NS}
     assert extra["decision_id"] == DECISION.decision_id
     assert (extra["gps_ns"], extra["revision"], extra["alert_type"]) == (MERGER_NS, 4, "RETRACTION")
@@ -122,10 +123,10 @@ def test_a_retraction_says_who_withdrew_it_and_why() -> None:
 
 def test_an_alert_that_was_read_is_repeated_with_all_it_says() -> None:
     """A confirmation after a restart loses neither sky map nor class."""
-    first, _ = decode(encode(revision(), PUBLISH, 1e-7).avro)
+    first, _ = decode(encode(revision(), PUBLISH, SIGNIFICANCE).avro)
     event = first["event"] | {"skymap": b"\x00map\xff", "classification": {"BBH": 1.0}}
     for candidate in (CANDIDATE, None):
-        alert = encode(revision("INITIAL", 1, candidate=candidate, carried=event), PUBLISH, 1e-7)
+        alert = encode(revision("INITIAL", 1, candidate=candidate, carried=event), PUBLISH, SIGNIFICANCE)
         record, extra = decode(alert.json, alert.json_headers)
         assert record["event"] == event
         assert decode(alert.avro, alert.headers) == (record, extra)
@@ -134,18 +135,21 @@ def test_an_alert_that_was_read_is_repeated_with_all_it_says() -> None:
 
 def test_an_alert_about_nothing_is_an_error() -> None:
     with pytest.raises(PublishError, match="TS150914a, revision 1"):
-        encode(revision("INITIAL", 1, candidate=None), PUBLISH, 1e-7)
+        encode(revision("INITIAL", 1, candidate=None), PUBLISH, SIGNIFICANCE)
 
 
-@pytest.mark.parametrize(("far_hz", "significant"), [(1e-8, True), (1e-7, True), (1e-6, False)])
-def test_significance_is_decided_by_the_far(far_hz: float, significant: bool) -> None:
-    made = revision(candidate=replace(CANDIDATE, far_hz=far_hz))
-    assert decode(encode(made, PUBLISH, 1e-7).avro)[0]["event"]["significant"] is significant
+@pytest.mark.parametrize(("far_hz", "significant"), [(1e-8, True), (9.9e-8, True), (1.01e-7, False), (6e-7, False)])
+def test_significance_is_decided_by_the_far_times_the_number_of_searches_which_is_told(
+    far_hz: float, significant: bool
+) -> None:
+    alert = encode(revision(candidate=replace(CANDIDATE, far_hz=far_hz)), PUBLISH, SIGNIFICANCE)
+    record, extra = decode(alert.avro, alert.headers)
+    assert (record["event"]["significant"], extra["trials_factor"]) == (significant, 7)
 
 
 def test_test_alerts_say_so_in_their_headers_and_production_ones_do_not() -> None:
-    assert dict(encode(revision(), PUBLISH, 1e-7).headers)["_test"] == b"true"
-    assert "_test" not in dict(encode(revision(), PublishSettings(kind="production"), 1e-7).headers)
+    assert dict(encode(revision(), PUBLISH, SIGNIFICANCE).headers)["_test"] == b"true"
+    assert "_test" not in dict(encode(revision(), PublishSettings(kind="production"), SIGNIFICANCE).headers)
 
 
 def test_an_alert_of_an_older_version_is_the_first_of_its_event() -> None:
@@ -200,7 +204,7 @@ BAD = {
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
 def test_a_damaged_header_of_ours_is_refused_by_name(name: str, value: bytes) -> None:
-    headers = encode(revision(), PUBLISH, 1e-7).headers
+    headers = encode(revision(), PUBLISH, SIGNIFICANCE).headers
     changed = (*((n, v) for n, v in headers if n != "tocsin." + name), ("tocsin." + name, value))
     with pytest.raises(SchemaError, match=rf"tocsin\.{name}") as caught:
         sent_of(b"TS150914a", changed)

@@ -97,7 +97,7 @@ def alerts_of(settings: Settings, *candidates: Candidate) -> list[Outgoing]:
     """Return what another daemon, which knows of nothing else, sends of candidates."""
     superevents = Superevents(settings.publish.kind)
     revisions = [r for candidate in candidates for r in superevents.step(candidate, candidate.gps_ns)]
-    return [encode(revision, settings.publish, 1e-7) for revision in revisions]
+    return [encode(revision, settings.publish, settings.significance) for revision in revisions]
 
 
 def until(so: Callable[[], bool], seconds: float = 10) -> bool:

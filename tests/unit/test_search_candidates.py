@@ -18,7 +18,7 @@ from pipelines.subscribe import receive
 from stream.codec.alert import encode
 from stream.kafka.consumer import Message
 from stream.records import AlignedSpan, Background, Candidate, Peak
-from stream.settings import PublishSettings, Settings
+from stream.settings import PublishSettings, Settings, SignificanceSettings
 from stream.superevent import Superevents
 from stream.timebase import NS_PER_S
 
@@ -109,7 +109,7 @@ def test_a_demonstration_counts_events_and_not_messages() -> None:
     made = [r for found in (BUMP, LOUDER) for r in events.step(candidate(*found), GPS_NS)]
     shown = DemoResult(GPS_NS + LOUDER[0], 20.0)
     for revision in made:
-        alert = encode(revision, publish, 1e-7)
+        alert = encode(revision, publish, SignificanceSettings())
         shown.alerts.append(receive(Message("alerts.gw", 0, 0, None, alert.avro, alert.headers, 0)))
     assert (shown.as_dict()["alerts"], shown.as_dict()["false_alarms"], shown.ok) == (1, 0, True)
     assert shown.as_dict()["superevent_ids"] == ["TS240517a"]

@@ -24,7 +24,7 @@ from stream.significance.rate import MOST_HZ, Counts
 floats = st.floats(-50, 50, allow_nan=False)
 SETTINGS = SignificanceSettings()
 COUNTED_S = 10 / SETTINGS.far_threshold_hz
-LIMIT_S = 1 / SETTINGS.significant_far_hz
+LIMIT_S = SETTINGS.trials_factor / SETTINGS.significant_far_hz
 YEAR_S = 31_557_600
 
 

@@ -22,7 +22,7 @@ from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.producer import Producer
 from stream.metrics import MESSAGES_REFUSED
 from stream.records import Background, Candidate, Peak
-from stream.settings import KafkaSettings, PublishSettings, Settings
+from stream.settings import KafkaSettings, PublishSettings, Settings, SignificanceSettings
 from stream.superevent import Superevents
 from stream.timebase import NS_PER_S
 
@@ -33,7 +33,7 @@ def ours() -> tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]:
     peak = Peak(GPS_NS, 9.0, ("H1", "L1"), (("H1", 4.0), ("L1", 5.0)), GPS_NS + 180_000_000)
     candidate = Candidate(peak, 1e-9, True, Background("shipped", 1e9, ("H1", "L1")), "test-1")
     [revision] = Superevents("test").step(candidate, GPS_NS + NS_PER_S)
-    alert = encode(revision, PublishSettings(), 1e-8)
+    alert = encode(revision, PublishSettings(), SignificanceSettings())
     return alert.avro, alert.json, alert.headers
 
 
@@ -54,7 +54,7 @@ def test_our_avro_and_json_say_the_same() -> None:
     assert one.far_hz == 1e-9
     assert one.detectors == ("H1", "L1")
     assert one.extra["gps_ns"] == GPS_NS
-    assert one.extra["unknown"]["skymap"] == "not computed in this version"
+    assert one.extra["unknown"]["skymap"] == "not made: localize.enabled is off"
 
 
 def test_every_alert_of_the_lvk_userguide_is_read(data_dir: Path) -> None:

@@ -6,37 +6,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from findings import MERGER_NS, NOW_NS, decided, heard, said
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import PublishError
-from stream.records import Background, Candidate, Decision, Peak, Revision
 from stream.superevent import SAME_EVENT_NS, Sent, Superevents, is_superevent_id
 from stream.superevent.ids import letter_count, letters
 from stream.superevent.superevents import _ALERTS_KEPT
 from stream.timebase import NS_PER_S, utc_to_gps_ns
 
-MERGER_NS = 1_126_259_462_420_000_000
-NOW_NS = MERGER_NS + 300_000_000
 FRAME_NS = NS_PER_S // 128
-
-
-def heard(
-    after_ns: int = 0, statistic: float = 12.0, far_hz: float = 1e-6, detectors: tuple[str, ...] = ("H1", "L1")
-) -> Candidate:
-    gps_ns = MERGER_NS + after_ns
-    peak = Peak(gps_ns, statistic, detectors, tuple((d, statistic / 3) for d in detectors), gps_ns + 170_000_000)
-    return Candidate(peak, far_hz, False, Background("shipped", 1e7, detectors), "first-1")
-
-
-def decided(kind: str, superevent_id: str = "TS150914a", number: int = 1) -> Decision:
-    assert kind in ("retract", "confirm")
-    uuid = f"00000000-0000-4000-8000-{number:012d}"
-    return Decision(uuid, superevent_id, kind, "the light was on", "ada", NOW_NS)  # type: ignore[arg-type]
-
-
-def said(revisions: tuple[Revision, ...]) -> list[tuple[str, int, str]]:
-    return [(r.superevent_id, r.number, r.alert_type) for r in revisions]
 
 
 def test_two_peaks_of_one_event_the_louder_second_are_two_revisions_of_one_superevent() -> None:

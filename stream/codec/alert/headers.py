@@ -10,13 +10,13 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from stream.codec.alert.told import Told
 from stream.codec.json_text import bounded_json
 from stream.errors import CodecError, DataError, SchemaError
-from stream.records import Background, Candidate, Peak
+from stream.records import FOLLOWED_FIELDS, Background, Candidate, Followed, Peak
 from stream.settings import PublishSettings
 from stream.superevent import Sent, is_superevent_id
 
@@ -27,6 +27,7 @@ _GPS_NS = re.compile(rb"[0-9]{1,19}")
 _MAX_HEADERS = 256
 _MAX_HEADER_BYTES = 1 << 16
 _MAX_REVISIONS = 1_000_000
+_FOLLOWED_NUMBERS = tuple(f.name for f in fields(Followed) if f.name not in {"known", "method", "seconds"})
 
 
 def hop_headers(alert_id: str, settings: PublishSettings) -> Headers:
@@ -117,6 +118,7 @@ def sent_of(
         decision_id=told.uuid("decision_id"),
         days=told.counts("days"),
         candidate=_candidate(gps_ns, detectors, per_detector, told),
+        followed=_followed(told.record("followed")),
     )
 
 
@@ -128,6 +130,15 @@ def _merger_ns(headers: Sequence[tuple[str, bytes]]) -> int | None:
     if not _GPS_NS.fullmatch(value) or int(value) >= 2**63:
         raise SchemaError(f"header {_PREFIX}gps_ns is {value[:32]!r}: expected GPS nanoseconds")
     return int(value)
+
+
+def _followed(told: Told) -> Followed | None:
+    """Return what is told of the follow-up; None where nothing is."""
+    method, seconds = told.text("method"), told.number("seconds")
+    if seconds is None:
+        return None
+    known = told.words("known", FOLLOWED_FIELDS)
+    return Followed(known, method, seconds, **{name: told.number(name) for name in _FOLLOWED_NUMBERS})
 
 
 def _candidate(

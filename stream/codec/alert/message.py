@@ -11,7 +11,7 @@ from stream.codec.alert.avro import CONTAINER_MAGIC, decode_alert, encode_alert
 from stream.codec.alert.headers import Headers, extra_headers, hop_headers, read_extra
 from stream.codec.alert.record import alert_record, extra_of
 from stream.records import Revision
-from stream.settings import PublishSettings
+from stream.settings import PublishSettings, SignificanceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Outgoing:
         return tuple((name, b"json" if name == "_format" else value) for name, value in self.headers)
 
 
-def encode(revision: Revision, publish: PublishSettings, significant_far_hz: float) -> Outgoing:
+def encode(revision: Revision, publish: PublishSettings, significance: SignificanceSettings) -> Outgoing:
     """Return a revision as it leaves; the same revision gives the same bytes.
 
     Parameters
@@ -43,8 +43,8 @@ def encode(revision: Revision, publish: PublishSettings, significant_far_hz: flo
     revision : Revision
     publish : PublishSettings
         Says the pipeline's name, and whether the alert is marked a test.
-    significant_far_hz : float
-        At or below this FAR the event is marked significant.
+    significance : SignificanceSettings
+        Say at which FAR the event is marked significant.
 
     Raises
     ------
@@ -53,8 +53,8 @@ def encode(revision: Revision, publish: PublishSettings, significant_far_hz: flo
     SchemaError
         If what the alert repeats does not fit the schema.
     """
-    record = alert_record(revision, publish.pipeline, significant_far_hz)
-    extra = extra_of(revision, record["event"])
+    record = alert_record(revision, publish.pipeline, significance)
+    extra = extra_of(revision, record["event"], significance)
     headers = (*hop_headers(revision.message_id, publish), *extra_headers(extra))
     return Outgoing(
         alert_id=revision.message_id,

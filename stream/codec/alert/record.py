@@ -3,22 +3,27 @@
 Fields, types and nesting are those of ``igwn.alerts.Alert`` (igwn-gwalert-schema 1.3.0); in a RETRACTION ``event`` is
 null. What is not known when the alert leaves is null or an empty map; why, and where the FAR came from, stands beside
 the record: in the headers ``tocsin.*`` of the message and in the object ``tocsin`` of the JSON form.
+
+``search`` is BBH: of the names that LVK's searches bear, AllSky promises neutron stars too, and the banks of the
+shipped networks hold black holes alone (``covers`` of their cards).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from stream.errors import PublishError
-from stream.records import Candidate, Decision, Revision
+from stream.records import FOLLOWED_FIELDS, Candidate, Decision, Localized, Revision
+from stream.settings import SignificanceSettings
 from stream.timebase import gps_ns_to_iso, gps_ns_to_utc
 
-_NOT_COMPUTED = "not computed in this version"
-_MAY_BE_UNKNOWN = ("skymap", "classification", "properties")
+_NOT_MADE = "not made: localize.enabled is off"
+_NOT_TOLD = "not told by the alert that this one repeats"
 
 
-def alert_record(revision: Revision, pipeline: str, significant_far_hz: float) -> dict[str, Any]:
+def alert_record(revision: Revision, pipeline: str, significance: SignificanceSettings) -> dict[str, Any]:
     """Return the alert of a revision as a record of ``igwn.alerts.Alert``.
 
     Parameters
@@ -26,8 +31,8 @@ def alert_record(revision: Revision, pipeline: str, significant_far_hz: float) -
     revision : Revision
     pipeline : str
         Name of the pipeline in the alert.
-    significant_far_hz : float
-        At or below this FAR the event is marked significant.
+    significance : SignificanceSettings
+        Say at which FAR the event is marked significant.
 
     Raises
     ------
@@ -39,13 +44,13 @@ def alert_record(revision: Revision, pipeline: str, significant_far_hz: float) -
         "alert_type": revision.alert_type,
         "time_created": created,
         "superevent_id": revision.superevent_id,
-        "event": _event(revision, pipeline, significant_far_hz),
+        "event": _event(revision, pipeline, significance),
         "external_coinc": None,
         "urls": {},
     }
 
 
-def extra_of(revision: Revision, event: Mapping[str, Any] | None) -> dict[str, Any]:
+def extra_of(revision: Revision, event: Mapping[str, Any] | None, significance: SignificanceSettings) -> dict[str, Any]:
     """Return what the record has no place for: which alert of its event this is, and what is known and not known.
 
     A restart tells from it which alerts were sent; see :func:`stream.codec.alert.headers.sent_of`.
@@ -59,14 +64,18 @@ def extra_of(revision: Revision, event: Mapping[str, Any] | None) -> dict[str, A
     }
     if revision.candidate is not None:
         extra |= _measured(revision.candidate)
+        extra["trials_factor"] = significance.trials_factor
+    if revision.followed is not None:
+        extra["followed"] = {name: value for name, value in asdict(revision.followed).items() if value is not None}
+        extra["followed"]["known"] = list(revision.followed.known)
     if event is not None:
-        extra["unknown"] = _unknown(revision.candidate, event)
+        extra["unknown"] = _unknown(revision, event)
     if revision.decision is not None:
         extra |= _decided(revision.decision)
     return extra
 
 
-def _event(revision: Revision, pipeline: str, significant_far_hz: float) -> dict[str, Any] | None:
+def _event(revision: Revision, pipeline: str, significance: SignificanceSettings) -> dict[str, Any] | None:
     if revision.alert_type == "RETRACTION":
         return None
     if revision.carried is not None:
@@ -79,18 +88,32 @@ def _event(revision: Revision, pipeline: str, significant_far_hz: float) -> dict
     return {
         "time": gps_ns_to_iso(candidate.gps_ns),
         "far": candidate.far_hz,
-        "significant": candidate.far_hz <= significant_far_hz,
+        "significant": candidate.far_hz * significance.trials_factor <= significance.significant_far_hz,
         "instruments": sorted(candidate.peak.detectors),
         "group": "CBC",
         "pipeline": pipeline,
         "search": "BBH",
-        "classification": {},
-        "properties": {},
-        "mchirp_source": None,
         "duration": None,
         "central_frequency": None,
-        "skymap": None,
+        **_found(revision.localized),
     }
+
+
+def _found(localized: Localized | None) -> dict[str, Any]:
+    """Return the fields that the follow-up fills: each whole, or empty."""
+    source = None if localized is None else localized.source
+    edges_and_parts = None if source is None else source.mchirp_source
+    return {
+        "skymap": None if localized is None else localized.skymap_fits,
+        "classification": {} if source is None else _floats(source.classification),
+        "properties": {} if source is None else _floats(source.properties),
+        "mchirp_source": edges_and_parts
+        and {"bin_edges": [*map(float, edges_and_parts[0])], "probabilities": [*map(float, edges_and_parts[1])]},
+    }
+
+
+def _floats(values: Mapping[str, float] | None) -> dict[str, float]:
+    return {name: float(value) for name, value in (values or {}).items()}
 
 
 def _measured(candidate: Candidate) -> dict[str, Any]:
@@ -112,9 +135,14 @@ def _measured(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _unknown(candidate: Candidate | None, event: Mapping[str, Any]) -> dict[str, str]:
+def _unknown(revision: Revision, event: Mapping[str, Any]) -> dict[str, str]:
     """Return why the event's empty fields are empty."""
-    reasons = {name: _NOT_COMPUTED for name in _MAY_BE_UNKNOWN if not event[name]}
+    localized, candidate = revision.localized, revision.candidate
+    known = {} if localized is None else dict(localized.reasons)
+    if localized is not None and localized.source is not None:
+        known = {**localized.source.reasons, **known}
+    otherwise = _NOT_TOLD if revision.carried is not None else _NOT_MADE if localized is None else "not known"
+    reasons = {name: known.get(name, otherwise) for name in FOLLOWED_FIELDS if not event[name]}
     if candidate is not None and candidate.p_astro is None:
         reasons["p_astro"] = candidate.p_astro_reason
     return reasons

@@ -60,6 +60,13 @@ class Told:
         found = self._few(name, list) if name in self._values else default
         return tuple(self._detector(name, value) for value in found)
 
+    def words(self, name: str, among: tuple[str, ...]) -> tuple[str, ...]:
+        """Return words out of a few, in their order; none where none is told."""
+        found = self._few(name, list)
+        if not all(word in among for word in found):
+            raise self._wrong(name, f"some of {', '.join(among)}")
+        return tuple(word for word in among if word in found)
+
     def flag(self, name: str) -> bool:
         """Return true or false; False where it is not told."""
         value = self._values.get(name, False)

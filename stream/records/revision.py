@@ -1,0 +1,134 @@
+"""What is said of an event: findings go into the events' loop, revisions come out; each revision is one alert."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from stream.records.events import Candidate, Decision
+from stream.records.followup import Localized
+
+Finding = Candidate | Localized | Decision
+"""What goes into :meth:`stream.superevent.Superevents.step`."""
+
+AlertType = Literal["PRELIMINARY", "UPDATE", "INITIAL", "RETRACTION"]
+"""Alert types of igwn-gwalert-schema; what each means here: :meth:`stream.superevent.Superevents.step`."""
+
+FOLLOWED_FIELDS = ("skymap", "classification", "properties", "mchirp_source")
+"""What of an alert comes from the follow-up: each is whole, or empty with a reason."""
+
+_REVISIONS = uuid.UUID("8e1f9a0c-5a52-4a37-9f5d-0b7a4f6f2c11")
+"""Namespace of the message ids of revisions; never changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What an alert tells of its candidate's follow-up beside map and class themselves.
+
+    Attributes
+    ----------
+    known : tuple of str
+        Which of :data:`FOLLOWED_FIELDS` the alert has.
+    method : str
+    seconds : float
+    area50_deg2, area90_deg2, distance_mpc, distance_std_mpc, mchirp_msun, mchirp_std_msun : float or None
+        As in :class:`~stream.records.Localized`.
+    """
+
+    known: tuple[str, ...]
+    method: str
+    seconds: float
+    area50_deg2: float | None = None
+    area90_deg2: float | None = None
+    distance_mpc: float | None = None
+    distance_std_mpc: float | None = None
+    mchirp_msun: float | None = None
+    mchirp_std_msun: float | None = None
+
+    @classmethod
+    def of(cls, localized: Localized) -> Followed | None:
+        """Return what the alert of a follow-up tells; None of one that found nothing."""
+        source = localized.source
+        found = {
+            "skymap": localized.skymap_fits,
+            "classification": None if source is None else source.classification,
+            "properties": None if source is None else source.properties,
+            "mchirp_source": None if source is None else source.mchirp_source,
+        }
+        known = tuple(name for name in FOLLOWED_FIELDS if found[name])
+        if not known and localized.mchirp_msun is None:
+            return None
+        return cls(
+            known,
+            localized.method,
+            round(float(localized.seconds), 4),
+            _finite(localized.area50_deg2),
+            _finite(localized.area90_deg2),
+            _finite(localized.distance_mpc),
+            _finite(localized.distance_std_mpc),
+            _finite(localized.mchirp_msun),
+            _finite(localized.mchirp_std_msun),
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number that JSON has, or None."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One alert of a superevent.
+
+    Attributes
+    ----------
+    superevent_id : str
+    number : int
+        0, 1, 2 … within the superevent.
+    alert_type : AlertType
+    created_ns : int
+        When it was made, GPS.
+    gps_ns : int
+        Merger time of the preferred candidate, in a RETRACTION too.
+    day_count : int
+        How many superevents of the id's UTC day have been named when this was made, its own among them.
+    candidate : Candidate or None
+        The preferred one. None in a RETRACTION, and where only ``carried`` tells of it.
+    carried : mapping or None
+        The ``event`` record of the alert that this one repeats, where it was read from the topic.
+    decision : Decision or None
+        What made it, where a person did.
+    days : mapping of str to int
+        ``day_count`` of the last days, such as ``{"TS261122": 3}``: a restart reads them from the newest alert, of
+        whichever day its event is, and need not read the whole topic.
+    localized : Localized or None
+        Map and class of the candidate, or why they are not there; None where nobody looked, or ``carried`` has them.
+    followed : Followed or None
+        What is told of them beside; None where nothing is known.
+    """
+
+    superevent_id: str
+    number: int
+    alert_type: AlertType
+    created_ns: int
+    gps_ns: int
+    day_count: int
+    candidate: Candidate | None = None
+    carried: Mapping[str, Any] | None = None
+    decision: Decision | None = None
+    days: Mapping[str, int] = field(default_factory=dict)
+    localized: Localized | None = None
+    followed: Followed | None = None
+
+    @property
+    def message_id(self) -> str:
+        """UUID of the alert's messages: it follows from id and number, so that sending twice is sending once."""
+        return message_id(self.superevent_id, self.number)
+
+
+def message_id(superevent_id: str, number: int) -> str:
+    """Return the UUID of the messages of a revision."""
+    return str(uuid.uuid5(_REVISIONS, f"{superevent_id}/{number}"))
