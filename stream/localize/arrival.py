@@ -7,6 +7,7 @@ interpolate linearly between samples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -136,13 +137,15 @@ def _resampled(one: SnrSeries, gps_ns: int, first_s: float, rate_hz: int, count:
     """Return a series on the fine grid, zero where it has no samples, shape (count,)."""
     place = ((gps_ns - one.gps_ns) * 1e-9 + first_s + np.arange(count) / rate_hz) * one.sample_rate_hz
     base: IntArray = np.floor(place).astype(np.int64)
-    fraction = place - base
+    period = rate_hz // math.gcd(rate_hz, one.sample_rate_hz)  # after so many the fractions repeat
     taps = np.arange(_TAPS) - (_TAPS // 2 - 1)
-    distance = fraction[:, None] - taps
+    distance = (place - base)[:period, None] - taps
     window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(1.0 - np.square(distance / (_TAPS // 2)), 0.0)))
-    weight = np.sinc(distance) * window / np.i0(_KAISER_BETA)
+    weight = (np.sinc(distance) * window / np.i0(_KAISER_BETA)).astype(np.float32)
     padded = np.concatenate((np.zeros(_TAPS, np.complex64), one.snr, np.zeros(_TAPS, np.complex64)))
-    index = np.clip(base[:, None] + taps + _TAPS, 0, len(padded) - 1)
+    index = np.clip(base + taps[0] + _TAPS, 0, len(padded) - _TAPS)
+    stretches = np.lib.stride_tricks.sliding_window_view(padded, _TAPS)[index]
+    fine = np.einsum("ij,ij->i", stretches, weight[np.arange(count) % len(weight)])
     inside = (place >= 0.0) & (place <= len(one.snr) - 1)
-    out: Complex64Array = np.where(inside, (padded[index] * weight).sum(axis=1), 0.0).astype(np.complex64)
+    out: Complex64Array = np.where(inside, fine, 0.0).astype(np.complex64)
     return out

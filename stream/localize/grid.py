@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream.healpix import area_sr, uniq_of
 from stream.localize.arrival import Arrival
-from stream.localize.healpix import area_sr, children, directions
 from stream.localize.kernel import orientations, pixels
 from stream.localize.radial import Fits, fit
-from stream.localize.triangulate import triangulate
+from stream.localize.triangulate import children, directions, triangulate
 from stream.types import FloatArray, IntArray
 
 
@@ -105,7 +105,7 @@ class Grid:
 
     def _look(self, order: IntArray, index: IntArray) -> tuple[FloatArray, FloatArray, float]:
         """Return log-likelihood and moments of pixels, and the best fit among them; a better one is the reference."""
-        way = directions(order, index)
+        way = directions(uniq_of(order, index))
         while True:
             low, high = self._reference - self._fidelity.cut, self._reference + _SETTLED
             if self._fits is None or self._fits_high != high:

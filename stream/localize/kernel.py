@@ -19,19 +19,30 @@ import numpy as np
 
 from stream.localize.arrival import Arrival
 from stream.localize.compiled import compiled
-from stream.localize.radial import DEGREE, Fits
+from stream.localize.radial import COEFFICIENTS, Fits
 from stream.types import Float32Array, FloatArray
+
+LANES = 24
+"""How many orientations are summed side by side: three vectors of 256 bits. Loops over fewer are unrolled by the
+compiler before it could make vectors of them."""
+
+
+P = COEFFICIENTS
+SUM = P + 1
+RE = SUM + 4
+SEEN = RE + 2
+"""Rows of the work array, after the coefficients: p, the four results, the sums over detectors, what detectors see."""
 
 
 class Orientations(NamedTuple):
-    """Orientations that are summed over.
+    """Orientations that are summed over, u and -u next to each other, filled up to whole vectors with weight 0.
 
     Attributes
     ----------
     cos_twopsi, sin_twopsi : array of float64, shape (n,)
         Twice the polarisation, evenly over half a turn.
-    u, weight : array of float64, shape (m,)
-        Positive cosines of the inclination, and what each counts; it stands for its negative too.
+    u, weight : array of float64, shape (n,)
+        Cosine of the inclination, and what the orientation counts; the weights add up to 1.
     """
 
     cos_twopsi: FloatArray
@@ -42,9 +53,15 @@ class Orientations(NamedTuple):
 
 def orientations(polarizations: int, inclinations: int) -> Orientations:
     """Return evenly spaced polarisations, and Gauss-Legendre nodes (an even number) in the cosine of inclination."""
-    twopsi = np.pi * np.arange(polarizations) / polarizations
     node, weight = np.polynomial.legendre.leggauss(inclinations)
-    return Orientations(np.cos(twopsi), np.sin(twopsi), node[node > 0].copy(), weight[node > 0] / (2.0 * polarizations))
+    half = len(node) // 2
+    paired = np.stack((np.arange(half), inclinations - 1 - np.arange(half)), axis=1).ravel()
+    twopsi = np.repeat(np.pi * np.arange(polarizations) / polarizations, inclinations)
+    columns = (np.cos(twopsi), np.sin(twopsi), np.tile(node[paired], polarizations))
+    counts = np.tile(weight[paired], polarizations) / (2.0 * polarizations)
+    empty = -len(twopsi) % LANES
+    cosine, sine, u = (np.pad(c, (0, empty), mode="edge") for c in columns)
+    return Orientations(cosine, sine, u, np.pad(counts, (0, empty)))
 
 
 @compiled
@@ -67,36 +84,76 @@ def antenna(direction: FloatArray, response: FloatArray) -> tuple[FloatArray, Fl
 
 @compiled
 def hear(
-    direction: FloatArray, arrival: Arrival, least: float, real: Float32Array, imag: Float32Array
+    direction: FloatArray, arrival: Arrival, least: float, heard: Float32Array, kept: Float32Array
 ) -> tuple[int, float]:
-    """Fill in what the detectors have, (n, times), for the times at which all together have at least half squared SNR.
+    """Fill in what the detectors have at the times at which all together have at least half a squared SNR.
 
-    Returns how many times there are, and the most that there is.
+    ``heard`` has the shape (2 n_detectors + 1, times): real and imaginary parts, and half the squared SNR; ``kept``
+    (times, 2 n_detectors) gets those that count. Returns how many there are, and the most half squared SNR.
     """
-    count = arrival.real.shape[0]
-    place = np.empty(count)
+    count, steps = arrival.real.shape[0], arrival.steps
+    per_step = np.float32(arrival.step_s * arrival.rate_hz)
+    for k in range(steps):
+        heard[2 * count, k] = 0.0
     for d in range(count):
         delay = 0.0
         for i in range(3):
             delay -= arrival.offset_s[d, i] * direction[i]
-        place[d] = (arrival.start_s + delay - arrival.first_s) * arrival.rate_hz
-    per_step = arrival.step_s * arrival.rate_hz
-    used, most = 0, 0.0
-    for k in range(arrival.steps):
-        half_square = 0.0
-        for d in range(count):
-            at = place[d] + k * per_step
-            base = int(at)
-            part = np.float32(at - base)
-            zr = arrival.real[d, base] + part * (arrival.real[d, base + 1] - arrival.real[d, base])
-            zi = arrival.imag[d, base] + part * (arrival.imag[d, base + 1] - arrival.imag[d, base])
-            real[d, used] = zr
-            imag[d, used] = zi
-            half_square += 0.5 * (zr * zr + zi * zi)
-        most = max(most, half_square)
-        if half_square >= least:
+        begin = (arrival.start_s + delay - arrival.first_s) * arrival.rate_hz
+        whole = int(begin)
+        rest = np.float32(begin - whole)
+        for k in range(steps):
+            at = rest + np.float32(k) * per_step
+            base = np.int32(at)
+            part = at - np.float32(base)
+            zr = arrival.real[d, whole + base]
+            zi = arrival.imag[d, whole + base]
+            zr += part * (arrival.real[d, whole + base + 1] - zr)
+            zi += part * (arrival.imag[d, whole + base + 1] - zi)
+            heard[2 * d, k] = zr
+            heard[2 * d + 1, k] = zi
+            heard[2 * count, k] += zr * zr + zi * zi
+    used, most, twice = 0, np.float32(0.0), np.float32(2.0 * least)
+    for k in range(steps):
+        square = heard[2 * count, k]
+        most = max(most, square)
+        if square >= twice:
+            for d in range(2 * count):
+                kept[used, d] = heard[d, k]
             used += 1
-    return used, most
+    return used, float(0.5 * most)
+
+
+@compiled
+def orient(direction: FloatArray, arrival: Arrival, turned: Orientations, fits: Fits, work: Float32Array) -> None:
+    """Fill in each orientation's p and coefficients of the distance integral, and what each detector sees of it.
+
+    ``work`` has the shape (orientations / LANES, rows, LANES), the rows as named above; what detectors see is
+    a_d / (2 p), real and imaginary part.
+    """
+    plus0, cross0 = antenna(direction, arrival.response)
+    last = fits.rows.shape[0] - 1.001
+    for q in range(0, turned.u.shape[0], 2):
+        v, m = q // LANES, q % LANES
+        c, s, u = turned.cos_twopsi[q], turned.sin_twopsi[q], turned.u[q]
+        even = 0.5 * (1.0 + u * u)
+        square = 1e-60
+        for d in range(plus0.shape[0]):
+            square += (even * (c * plus0[d] + s * cross0[d])) ** 2 + (u * (c * cross0[d] - s * plus0[d])) ** 2
+        p = np.sqrt(0.5 * square)
+        for d in range(plus0.shape[0]):
+            a = np.float32(0.5 / p * even * (c * plus0[d] + s * cross0[d]))
+            b = np.float32(0.5 / p * u * (c * cross0[d] - s * plus0[d]))
+            work[v, SEEN + 2 * d, m] = work[v, SEEN + 2 * d, m + 1] = a
+            work[v, SEEN + 2 * d + 1, m] = b
+            work[v, SEEN + 2 * d + 1, m + 1] = -b
+        place = min(max((np.log(p) - fits.first) / fits.per_row, 0.0), last)
+        row = int(place)
+        part = np.float32(place - row)
+        for j in range(COEFFICIENTS):
+            value = fits.rows[row, j] + part * (fits.rows[row + 1, j] - fits.rows[row, j])
+            work[v, j, m] = work[v, j, m + 1] = value
+        work[v, P, m] = work[v, P, m + 1] = np.float32(p)
 
 
 @compiled
@@ -122,65 +179,75 @@ def pixels(
     best : array of float64, shape (n, 2)
         Largest kappa, and the largest half squared SNR of all detectors together.
     """
-    n, count, steps = directions.shape[0], arrival.real.shape[0], arrival.steps
+    n, count, many = directions.shape[0], arrival.real.shape[0], turned.u.shape[0]
     summed, best = np.zeros((n, 3)), np.zeros((n, 2))
-    real, imag = np.empty((count, steps + 1), np.float32), np.empty((count, steps + 1), np.float32)
-    sums = np.empty((4, steps + 1), np.float32)
-    co = np.empty(3 * (DEGREE + 1), np.float32)
-    rows_last = fits.rows.shape[0] - 2
-    middle, half, peak = np.float32(fits.middle), np.float32(1.0 / fits.half), np.float32(fits.peak)
-    one, lowest = np.float32(1.0), np.float32(-60.0)
+    heard = np.empty((2 * count + 1, arrival.steps), np.float32)
+    kept = np.empty((arrival.steps, 2 * count), np.float32)
+    work = np.zeros((many // LANES, SEEN + 2 * count, LANES), np.float32)
     for i in range(n):
-        used, best[i, 1] = hear(directions[i], arrival, least, real, imag)
+        used, best[i, 1] = hear(directions[i], arrival, least, heard, kept)
         if used == 0:
             continue
-        plus0, cross0 = antenna(directions[i], arrival.response)
-        largest = np.float32(0.0)
-        for q in range(turned.cos_twopsi.shape[0]):
-            c, s = turned.cos_twopsi[q], turned.sin_twopsi[q]
-            plus = c * plus0 + s * cross0
-            cross = c * cross0 - s * plus0
-            for j in range(turned.u.shape[0]):
-                u = turned.u[j]
-                even = 0.5 * (1.0 + u * u)
-                square = 0.0
-                for d in range(count):
-                    square += (even * plus[d]) ** 2 + (u * cross[d]) ** 2
-                p = np.sqrt(0.5 * square)
-                place = min(max((np.log(max(p, 1e-30)) - fits.first) / fits.per_row, 0.0), rows_last + 0.999)
-                row = int(place)
-                part = np.float32(place - row)
-                for m in range(3 * (DEGREE + 1)):
-                    co[m] = fits.rows[row, m] + part * (fits.rows[row + 1, m] - fits.rows[row, m])
-                scale = 0.5 / max(p, 1e-30)
-                for k in range(used):
-                    sums[0, k] = sums[1, k] = sums[2, k] = sums[3, k] = 0.0
-                for d in range(count):
-                    fp, fx = np.float32(scale * even * plus[d]), np.float32(scale * u * cross[d])
-                    for k in range(used):
-                        sums[0, k] += fp * real[d, k]
-                        sums[1, k] += fx * imag[d, k]
-                        sums[2, k] += fp * imag[d, k]
-                        sums[3, k] += fx * real[d, k]
-                total = mean = second = np.float32(0.0)
-                for k in range(used):
-                    a, b, e, f = sums[0, k], sums[1, k], sums[2, k], sums[3, k]
-                    for sign in (one, -one):
-                        kappa = (a + sign * b) ** 2 + (e - sign * f) ** 2
-                        largest = max(largest, kappa)
-                        x = min(max((kappa - middle) * half, -one), one)
-                        g = co[0] + x * (co[1] + x * (co[2] + x * (co[3] + x * (co[4] + x * co[5]))))
-                        r1 = co[6] + x * (co[7] + x * (co[8] + x * (co[9] + x * (co[10] + x * co[11]))))
-                        r2 = co[12] + x * (co[13] + x * (co[14] + x * (co[15] + x * (co[16] + x * co[17]))))
-                        w = exponential(max(kappa + g - peak, lowest))
-                        total += w
-                        mean += w * r1
-                        second += w * r2
-                summed[i, 0] += turned.weight[j] * total
-                summed[i, 1] += turned.weight[j] * p * mean
-                summed[i, 2] += turned.weight[j] * p * p * second
-        best[i, 0] = largest
+        orient(directions[i], arrival, turned, fits, work)
+        sum_times(used, kept, fits, work.reshape(-1))
+        for q in range(many):
+            v, m = q // LANES, q % LANES
+            p, weight = float(work[v, P, m]), turned.weight[q]
+            summed[i, 0] += weight * work[v, SUM, m]
+            summed[i, 1] += weight * p * work[v, SUM + 1, m]
+            summed[i, 2] += weight * p * p * work[v, SUM + 2, m]
+            best[i, 0] = max(best[i, 0], work[v, SUM + 3, m])
     return summed, best
+
+
+@compiled
+def add_detector(w: Float32Array, row: int, zr: np.float32, zi: np.float32) -> None:
+    """Add conj(a_d) z_d of one detector; ``row`` is a constant where this is called, and known when it is compiled."""
+    for m in range(LANES):
+        w[m + RE * LANES] += w[m + row * LANES] * zr + w[m + (row + 1) * LANES] * zi
+        w[m + (RE + 1) * LANES] += w[m + row * LANES] * zi - w[m + (row + 1) * LANES] * zr
+
+
+@compiled
+def sum_times(used: int, kept: Float32Array, fits: Fits, work: Float32Array) -> None:
+    """Fill in, for each orientation, the sums over times of likelihood and moments, and the largest kappa.
+
+    All that the loops over lanes touch is in one flat array at fixed distances: else they would not be vectorised, and
+    each number would take four times as long.
+    """
+    middle, per_half, peak = np.float32(fits.middle), np.float32(1.0 / fits.half), np.float32(fits.peak)
+    one, lowest = np.float32(1.0), np.float32(-60.0)
+    count = kept.shape[1] // 2
+    rows = SEEN + 2 * count
+    for first in range(0, len(work), rows * LANES):
+        w = work[first : first + rows * LANES]
+        for m in range(4 * LANES):
+            w[m + SUM * LANES] = 0.0
+        for k in range(used):
+            for m in range(LANES):
+                w[m + RE * LANES] = w[m + SEEN * LANES] * kept[k, 0] + w[m + (SEEN + 1) * LANES] * kept[k, 1]
+                w[m + (RE + 1) * LANES] = w[m + SEEN * LANES] * kept[k, 1] - w[m + (SEEN + 1) * LANES] * kept[k, 0]
+            if count > 1:
+                add_detector(w, SEEN + 2, kept[k, 2], kept[k, 3])
+            if count > 2:
+                add_detector(w, SEEN + 4, kept[k, 4], kept[k, 5])
+            if count > 3:
+                add_detector(w, SEEN + 6, kept[k, 6], kept[k, 7])
+            if count > 4:
+                add_detector(w, SEEN + 8, kept[k, 8], kept[k, 9])
+            for m in range(LANES):
+                kappa = w[m + RE * LANES] * w[m + RE * LANES] + w[m + (RE + 1) * LANES] * w[m + (RE + 1) * LANES]
+                x = min(max((kappa - middle) * per_half, -one), one)
+                g = w[m + 4 * LANES] + x * w[m + 5 * LANES]
+                g = w[m + 2 * LANES] + x * (w[m + 3 * LANES] + x * g)
+                g = w[m] + x * (w[m + LANES] + x * g)
+                e = exponential(max(kappa + g - peak, lowest))
+                r = w[m + 7 * LANES] + x * (w[m + 8 * LANES] + x * w[m + 9 * LANES])
+                s = w[m + 11 * LANES] + x * (w[m + 12 * LANES] + x * w[m + 13 * LANES])
+                w[m + SUM * LANES] += e
+                w[m + (SUM + 1) * LANES] += e * (w[m + 6 * LANES] + x * r)
+                w[m + (SUM + 2) * LANES] += e * (w[m + 10 * LANES] + x * s)
+                w[m + (SUM + 3) * LANES] = max(w[m + (SUM + 3) * LANES], kappa)
 
 
 @compiled
@@ -204,51 +271,52 @@ def exponential(x: np.float32) -> np.float32:
 
 
 @compiled
+def together(direction: FloatArray, arrival: Arrival, power: Float32Array, total: Float32Array) -> None:
+    """Fill in the sum of all detectors' power at each step, as a source in a direction is heard."""
+    per_step = np.float32(arrival.step_s * arrival.rate_hz)
+    for k in range(arrival.steps):
+        total[k] = 0.0
+    for d in range(power.shape[0]):
+        delay = 0.0
+        for i in range(3):
+            delay -= arrival.offset_s[d, i] * direction[i]
+        begin = (arrival.start_s + delay - arrival.first_s) * arrival.rate_hz + 0.5
+        whole = int(begin)
+        rest = np.float32(begin - whole)
+        for k in range(arrival.steps):
+            total[k] += power[d, whole + np.int32(rest + np.float32(k) * per_step)]
+
+
+@compiled
 def bounds(directions: FloatArray, arrival: Arrival, power: Float32Array) -> FloatArray:
     """Return the most that the half squared SNR of all detectors together can be for each pixel, shape (n,).
 
     ``power``, shape (n_detectors, m), is that of each on the fine grid, the maximum within half a pixel's light time.
     """
     out = np.zeros(directions.shape[0])
-    count = power.shape[0]
-    place = np.empty(count)
-    per_step = arrival.step_s * arrival.rate_hz
+    total = np.empty(arrival.steps, np.float32)
     for i in range(directions.shape[0]):
-        for d in range(count):
-            delay = 0.0
-            for j in range(3):
-                delay -= arrival.offset_s[d, j] * directions[i, j]
-            place[d] = (arrival.start_s + delay - arrival.first_s) * arrival.rate_hz + 0.5
+        together(directions[i], arrival, power, total)
         most = np.float32(0.0)
         for k in range(arrival.steps):
-            total = np.float32(0.0)
-            for d in range(count):
-                total += power[d, int(place[d] + k * per_step)]
-            most = max(most, total)
+            most = max(most, total[k])
         out[i] = most
     return out
 
 
 @compiled
 def window(directions: FloatArray, arrival: Arrival, power: Float32Array, least: float) -> tuple[int, int]:
-    """Return the first and last step at which any of the pixels can have half a squared SNR; -1 and -1 if none has."""
-    first, last = -1, -1
-    count = power.shape[0]
-    place = np.empty(count)
-    per_step = arrival.step_s * arrival.rate_hz
+    """Return the first and last step at which any of the pixels can have half a squared SNR, or the last and first."""
+    first, last = arrival.steps - 1, 0
+    total = np.empty(arrival.steps, np.float32)
     for i in range(directions.shape[0]):
-        for d in range(count):
-            delay = 0.0
-            for j in range(3):
-                delay -= arrival.offset_s[d, j] * directions[i, j]
-            place[d] = (arrival.start_s + delay - arrival.first_s) * arrival.rate_hz + 0.5
-        for k in range(arrival.steps):
-            if first <= k <= last:
-                continue
-            total = np.float32(0.0)
-            for d in range(count):
-                total += power[d, int(place[d] + k * per_step)]
-            if total >= least:
-                first = k if first < 0 else min(first, k)
-                last = max(last, k)
-    return first, last
+        together(directions[i], arrival, power, total)
+        for k in range(first):
+            if total[k] >= least:
+                first = k
+                break
+        for k in range(arrival.steps - 1, last, -1):
+            if total[k] >= least:
+                last = k
+                break
+    return min(first, last), max(first, last)

@@ -20,8 +20,10 @@ import numpy as np
 from stream.localize.compiled import compiled
 from stream.types import Float32Array, FloatArray
 
-DEGREE = 5
-"""Of the polynomials in kappa: of G; those of the moments of r are of one less."""
+DEGREE, MOMENTS_DEGREE = 5, 3
+"""Of the polynomials in kappa: of G, and of the moments of r."""
+
+COEFFICIENTS = DEGREE + 1 + 2 * (MOMENTS_DEGREE + 1)
 
 _ROWS = 160
 _SPAN = 250.0  # of p; p^3 counts
@@ -33,7 +35,7 @@ class Fits(NamedTuple):
 
     Attributes
     ----------
-    rows : array of float32, shape (n_rows, 3 (DEGREE + 1))
+    rows : array of float32, shape (n_rows, COEFFICIENTS)
         Coefficients of rising powers.
     first, per_row : float
         ln p of the first row, and from row to row.
@@ -67,16 +69,23 @@ def fit(most_p: float, low: float, high: float) -> Fits:
     log_p = np.linspace(first, last, _ROWS)
     s = np.sqrt(np.maximum(middle + half * node, 0.0))
     values = moments(np.exp(log_p), s, *_gauss_legendre())
-    rows = (values @ to_powers.T).transpose(1, 0, 2).reshape(_ROWS, -1)
+    coefficients = [value @ matrix for value, matrix in zip(values, to_powers, strict=True)]
+    rows = np.concatenate(coefficients, axis=1)
     peak = high + float(values[0, -1, 0])
     return Fits(np.ascontiguousarray(rows, dtype=np.float32), first, (last - first) / (_ROWS - 1), middle, half, peak)
 
 
 @cache
-def _chebyshev() -> tuple[FloatArray, FloatArray]:
-    """Return the nodes, and the matrix that makes coefficients of powers of values at them."""
+def _chebyshev() -> tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
+    """Return the nodes, and for G and each moment the matrix from values at them to coefficients of powers."""
     node = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
-    return node, np.linalg.inv(np.vander(node, DEGREE + 1, increasing=True))
+    series = np.linalg.inv(np.polynomial.chebyshev.chebvander(node, DEGREE))
+    powers = np.zeros((DEGREE + 1, DEGREE + 1))
+    for order in range(DEGREE + 1):
+        powers[: order + 1, order] = np.polynomial.chebyshev.cheb2poly(np.eye(DEGREE + 1)[order])[: order + 1]
+    few = MOMENTS_DEGREE + 1
+    moment = (powers[:few, :few] @ series[:few]).T
+    return node, ((powers @ series).T, moment, moment)
 
 
 @cache

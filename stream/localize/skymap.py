@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stream.healpix import area_sr, uniq_of
 from stream.localize.ansatz import from_moments
 from stream.localize.arrival import Event, prepare
 from stream.localize.grid import DEFAULT, Fidelity, Grid
-from stream.localize.healpix import area_sr, to_uniq
 from stream.localize.heard import checked
 from stream.records.followup import SkyMap, SnrSeries
 from stream.settings import LocalizeSettings
@@ -24,6 +24,7 @@ from stream.timebase import NS_PER_S
 CREATOR = "Tocsin"
 
 
+_LEAST = -200.0  # below, products become subnormal, which is slow
 _FLOOR = 1e-6
 """Probability that pixels have together which were left out: no direction is impossible."""
 
@@ -52,11 +53,11 @@ def localize(series: Sequence[SnrSeries], settings: LocalizeSettings, fidelity: 
 
 
 def _as_map(grid: Grid, event: Event, detectors: tuple[str, ...]) -> SkyMap:
-    uniq = to_uniq(grid.order, grid.index)
+    uniq = uniq_of(grid.order, grid.index)
     rising = np.argsort(uniq)
     area = area_sr(grid.order)[rising]
     log_value = grid.log_value[rising]
-    density = np.exp(log_value - log_value.max())
+    density = np.exp(np.maximum(log_value - log_value.max(), _LEAST))
     density *= (1.0 - _FLOOR) / float((density * area).sum())
     mean, square = grid.moments[rising].T
     mu, sigma, norm = from_moments(mean, np.sqrt(np.maximum(square - np.square(mean), 0.0)))

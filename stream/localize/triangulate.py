@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
+from stream.healpix import centres, uniq_of
 from stream.localize.arrival import Arrival
-from stream.localize.healpix import children, directions, radius_rad
 from stream.localize.kernel import bounds, window
-from stream.types import BoolArray, Float32Array, IntArray
+from stream.types import BoolArray, Float32Array, FloatArray, IntArray
 
 FIRST_ORDER = 4
 _LAST_ORDER = 9
 _FEW = 400
+_RADIUS = 1.05
+"""No point of a pixel is farther from its centre than this times sqrt(pi / 3) / nside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ def triangulate(arrival: Arrival, reference: float, cut: float) -> Covering:
     sharp: Float32Array = np.square(arrival.real) + np.square(arrival.imag)
     sharp *= np.float32(0.5)
     while True:
-        way = directions(np.full(len(index), order), index)
-        wide = _widened(sharp, arrival, radius_rad(order))
+        way = directions(uniq_of(order, index))
+        wide = _widened(sharp, arrival, _RADIUS * np.sqrt(np.pi / 3.0) / (1 << order))
         bound = bounds(way, arrival, wide)
         known = min(reference, float(bounds(way, arrival, sharp).max()))
         is_in = bound >= known - cut
@@ -81,3 +83,15 @@ def _widened(sharp: Float32Array, arrival: Arrival, radius: float) -> Float32Arr
     light_s = radius * np.sqrt(np.square(arrival.offset_s).sum(axis=1))
     half = np.ceil((light_s + 0.5 * arrival.step_s) * arrival.rate_hz).astype(int) + 1
     return np.stack([maximum_filter1d(row, 2 * int(h) + 1) for row, h in zip(sharp, half, strict=True)])
+
+
+def directions(uniq: IntArray) -> FloatArray:
+    """Return the unit vectors of the centres of multi-order pixels, shape (n, 3)."""
+    ra, dec = centres(uniq)
+    return np.stack((np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)), axis=1)
+
+
+def children(index: IntArray) -> IntArray:
+    """Return the four pixels of the next order within each, shape (4 n,)."""
+    out: IntArray = (4 * index[:, None] + np.arange(4)).ravel()
+    return out
