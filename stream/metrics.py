@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 _COMPUTE_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_FOLLOWUP_S = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _RATIO = (1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 1e2, 1e3, 1e4, 1e6)
 _ALERT_S = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
@@ -64,3 +65,16 @@ SHADOW_FAR_RATIO = Histogram(
 )
 SHADOW_FAULTS = Counter("tocsin_shadow_faults_total", "Networks beside the live one that could not run, or failed.")
 BACKGROUND_SECONDS = Gauge("tocsin_live_background_seconds", "Live background, all slides together.", ("detectors",))
+FOLLOWUP_SECONDS = Histogram(
+    "tocsin_followup_seconds",
+    "Time until a candidate's sky map and class (map), or its refined map (refined), came back from their process.",
+    ("what",),
+    buckets=_FOLLOWUP_S,
+)
+FOLLOWUP_FAILURES = Counter(
+    "tocsin_followup_failures_total",
+    "Follow-ups that failed, by fault: raised, died (their process did), hung.",
+    ("what", "fault"),
+)
+FOLLOWUP_DROPPED = Counter("tocsin_followup_dropped_total", "Follow-ups given up for louder candidates.", ("what",))
+FOLLOWUP_RESTARTS = Counter("tocsin_followup_restarts_total", "Processes of the follow-up started again.", ("what",))

@@ -25,6 +25,8 @@ def settings_of(bootstrap_servers: str, fresh: str, folder: Path, **more: dict[s
         "publish": {"outbox": folder / "outbox", "transactional_id": fresh},
         # What Kafka is asked for is the same with any network, and this one starts in a fifth of the time.
         "infer": {"model": "first"},
+        # So it is with and without sky maps; whoever asks for those makes them.
+        "localize": {"enabled": False},
         # Noise may ring twice a day by default: a test that counts alerts would fail one time in a thousand.
         "significance": {"far_threshold_hz": 1e-6},
         "daemon": {"state_dir": folder, "http_port": 0},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from pipelines.follow import FOLLOW_UP
 from pipelines.live import daemon
 from pipelines.live.daemon import Hooks
 from pipelines.live.observe import Observer
@@ -15,12 +16,12 @@ from stream.settings import Settings
 class Run:
     """A daemon in a thread, until told to stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, follower: str = FOLLOW_UP) -> None:
         self.found: list[Candidate] = []
         self.times: list[float] = []
         self.stop, self.started = threading.Event(), threading.Event()
         self.observer: Observer | None = None
-        hooks = Hooks(started=self._started, candidate=self._candidate)
+        hooks = Hooks(started=self._started, candidate=self._candidate, follower=follower)
         self.thread = threading.Thread(
             target=daemon.run, args=(settings,), kwargs={"stop": self.stop, "hooks": hooks}, daemon=True
         )

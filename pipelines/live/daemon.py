@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from pipelines.follow import FOLLOW_UP
 from pipelines.live import checkpoint, promotion
 from pipelines.live.decisions import Decisions
 from pipelines.live.deployment import Deployment
 from pipelines.live.folders import own_folders
 from pipelines.live.hearing import HearingWatch
+from pipelines.live.maps import Maps
 from pipelines.live.observe import Observer, counted
 from pipelines.live.publisher import Published, Publisher
 from pipelines.live.source import KafkaBlocks
@@ -55,28 +57,32 @@ class Hooks:
     """Who else wants to know: the demo, the benchmark, tests.
 
     ``started`` is told once, with the observer and the HTTP port; ``candidate`` in the search's thread; ``published``
-    in the publisher's, of each revision; ``tap`` sees each span.
+    in the publisher's, of each revision; ``tap`` sees each span. ``follower`` names what makes maps, where it is
+    another.
     """
 
     started: Callable[[Observer, int], None] | None = None
     candidate: Callable[[Candidate], None] | None = None
     published: Callable[[Published], None] | None = None
     tap: Tap | None = None
+    follower: str = FOLLOW_UP
 
 
 @dataclass(slots=True)
 class AlertSink:
-    """The search's sink: candidates go to the publisher, masked stretches to log and metrics."""
+    """The search's sink: candidates go to publisher and follow-up, masked stretches to log and metrics."""
 
     publisher: Publisher
+    maps: Maps
     clock: Clock
     hearing: HearingWatch
     told: Callable[[Candidate], None] | None = None
     masked_until_ns: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
-        """Hand a candidate to the publisher: what follows from it is on disk when this returns."""
-        self.publisher.publish(candidate)
+    def candidate(self, candidate: Candidate, snapshot: Snapshot) -> None:
+        """Hand a candidate on: what follows from it is on disk when this returns, or waits for its map."""
+        if self.publisher.publish(candidate, self.maps.wait_s):
+            self.maps.submit(snapshot)
         metrics.CANDIDATES.inc()
         if self.told is not None:
             self.told(candidate)
@@ -215,6 +221,7 @@ def run(
         publisher = Publisher(settings, clock, counted(hooks.published), ownership)
         closing.callback(Decisions(ownership, publisher).close)
         closing.callback(publisher.close)
+        maps = closing.enter_context(Maps(settings, lambda: stages.network.card, publisher.publish, hooks.follower))
         heartbeats = Producer(settings.kafka)
         closing.callback(heartbeats.close, _LAST_BEAT_S)
         consumer = Consumer(
@@ -227,7 +234,9 @@ def run(
         source = KafkaBlocks(consumer, codec, settings, clock, stop.is_set, registry)
         daemon_id = f"{settings.kafka.group_id}@{socket.gethostname()}"
         prefix = settings.topics.strain_prefix
-        observer = Observer(stages, source.status, consumer, publisher, clock, daemon_id, hearing, deployment, prefix)
+        observer = Observer(
+            stages, source.status, consumer, publisher, maps, clock, daemon_id, hearing, deployment, prefix
+        )  # fmt: skip
         source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats, registry)
         server = HealthServer(settings.daemon.http_host, settings.daemon.http_port, observer.healthy, observer.ready)
         closing.callback(server.close)
@@ -239,14 +248,20 @@ def run(
         )  # fmt: skip
         if hooks.started is not None:
             hooks.started(observer, server.port)
-        search(source, stages, AlertSink(publisher, clock, hearing, hooks.candidate), to_the_end=False)
-        observer.draining = True
-        log.info("draining", alerts_waiting=publisher.waiting)
-        housekeeper.beat()
-        housekeeper.checkpoint()
-        publisher.close()
-        publisher.check()
+        search(source, stages, AlertSink(publisher, maps, clock, hearing, hooks.candidate), to_the_end=False)
+        _drain(observer, housekeeper)
     log.info("stopped")
+
+
+def _drain(observer: Observer, housekeeper: Housekeeper) -> None:
+    """Let go of what is being made: maps, a checkpoint, alerts."""
+    observer.draining = True
+    log.info("draining", alerts_waiting=observer.publisher.waiting)
+    housekeeper.beat()
+    observer.maps.close()
+    housekeeper.checkpoint()
+    observer.publisher.close()
+    observer.publisher.check()
 
 
 def stay_down(error: Fenced) -> None:

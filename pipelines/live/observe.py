@@ -12,6 +12,7 @@ import prometheus_client
 
 from pipelines.live.deployment import Deployment
 from pipelines.live.hearing import Hearing, HearingWatch
+from pipelines.live.maps import Maps
 from pipelines.live.publisher import Published, Publisher
 from pipelines.live.source import SourceStatus
 from pipelines.search import Stages
@@ -40,6 +41,7 @@ class Observer:
     status: SourceStatus
     consumer: Consumer
     publisher: Publisher
+    maps: Maps
     clock: Clock
     daemon_id: str
     hearing: HearingWatch
@@ -151,6 +153,7 @@ class Observer:
             "clock": Check(self.status.clock_behind_s == 0, self._clock_detail()),
             "detectors": Check(heard, detail),
             "model": Check(True, self.deployment.describe()),
+            "maps": Check(True, self.maps.describe()),
             "draining": Check(not self.draining, "ending" if self.draining else "no"),
         }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipelines.feeds.archive import Archive, block_hops, with_progress
+from pipelines.follow import in_line
 from pipelines.offline.report import Report
 from pipelines.progress import Progress
 from pipelines.search import compose, one_by_one, search
@@ -34,6 +35,7 @@ def replay_direct(
         duration_s=archive.duration_s,
         stretches=archive.stretches,
         kind=settings.publish.kind,
+        follow=in_line(settings, stages.network.card) if settings.localize.enabled else None,
     )
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
     started = time.perf_counter()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pipelines.events import Events
 from stream.align import merge_masked
-from stream.records import Candidate, Masked, Revision, Snapshot, Stretch
+from stream.records import Candidate, Localized, Masked, Revision, Snapshot, Stretch
 from stream.superevent import Superevents
 from stream.timebase import NS_PER_S, Clock, SystemClock, gps_ns_to_iso, ns_to_gps_s
 
@@ -32,6 +33,8 @@ class Report:
         Prefix of the superevents' ids.
     clock : Clock
         Gives alerts their time of creation.
+    follow : callable or None
+        Follows a candidate up, in line: its alert has map and class. None: nobody does.
     """
 
     revisions: list[Revision] = field(default_factory=list)
@@ -44,14 +47,18 @@ class Report:
     stages_s: dict[str, float] = field(default_factory=dict)
     kind: Literal["production", "mock", "test"] = "test"
     clock: Clock = field(default_factory=SystemClock)
+    follow: Callable[[Snapshot], Localized] | None = None
     _events: Events = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._events = Events(Superevents(self.kind), self, self.clock)
 
-    def candidate(self, candidate: Candidate, _: Snapshot) -> None:
-        """Take a candidate through the second loop, as live does."""
-        self._events.take(candidate)
+    def candidate(self, candidate: Candidate, snapshot: Snapshot) -> None:
+        """Take a candidate through the second loop, as live does; its map is waited for, however long it takes."""
+        if self.follow is None:
+            self._events.take(candidate)
+        elif self._events.take(candidate, math.inf):
+            self._events.take(self.follow(snapshot))
 
     def revision(self, revision: Revision) -> None:
         """Take what follows from a candidate."""
@@ -163,4 +170,5 @@ def _revision_dict(revision: Revision) -> dict[str, object]:
         "statistic": candidate.peak.statistic,
         "far_hz": candidate.far_hz,
         "detectors": list(candidate.peak.detectors),
+        "followed": None if revision.followed is None else asdict(revision.followed),
     }

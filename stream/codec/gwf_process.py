@@ -7,11 +7,7 @@ believed either: a block comes back as an Avro message and is decoded like any o
 from __future__ import annotations
 
 import os
-import select
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from functools import cache
 
+from stream import child
 from stream.codec.avro import decode_strain
 from stream.codec.gwf_child import ANSWER, BLOCKS, CRASHED, FRAME_S, LENGTH, READY, REFUSED, REQUEST
 from stream.codec.limits import MAX_BLOCKS, MAX_BYTES, check_size
@@ -34,7 +31,7 @@ class GwfProcess:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: child.Child | None = None
         self._finish: Callable[[], object] = _nothing
 
     def decode(self, payload: bytes, *, detector: str, strain: str | None, state: str | None) -> list[StrainBlock]:
@@ -77,11 +74,11 @@ class GwfProcess:
         if self._child is None or self._child.poll() is not None:
             self.close()
             folder = tempfile.mkdtemp(prefix="tocsin-gwf-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-            self._child = _start(folder)
+            self._child = child.start("stream.codec.gwf_child", folder, quiet=True)  # lalframe quotes frames on stderr
             self._finish = weakref.finalize(self, _end, self._child, folder)
             _receive(self._child, time.monotonic() + _START_S, (READY,))
         deadline_s = time.monotonic() + _ANSWER_S
-        _send(self._child, request, deadline_s)
+        child.send(self._child, request, deadline_s)
         return _receive(self._child, deadline_s, (BLOCKS, REFUSED, CRASHED))
 
 
@@ -95,65 +92,19 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def _start(folder: str) -> subprocess.Popen[bytes]:
-    # The child imports what we import, from where we do, and never from the folder that it is started in.
-    path = os.pathsep.join(filter(None, sys.path))
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "stream.codec.gwf_child", folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # lalframe quotes frames there
-        bufsize=0,
-        env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
-        start_new_session=True,  # Ctrl-C is for us; the child ends when its stdin does
-    )
-
-
-def _end(child: subprocess.Popen[bytes], folder: str) -> None:
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        child.wait(1.0)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)  # the session that it began: itself and its worker
-        child.wait()
+def _end(process: child.Child, folder: str) -> None:
+    child.end(process)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _send(child: subprocess.Popen[bytes], raw: bytes, deadline_s: float) -> None:
-    assert child.stdin is not None
-    descriptor, rest = child.stdin.fileno(), memoryview(raw)
-    os.set_blocking(descriptor, False)
-    while rest:
-        _, ready, _ = select.select([], [descriptor], [], max(0.0, deadline_s - time.monotonic()))
-        if not ready:
-            raise TimeoutError("it takes no frame")
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def _receive(child: subprocess.Popen[bytes], deadline_s: float, kinds: tuple[bytes, ...]) -> tuple[bytes, list[bytes]]:
-    kind, count = ANSWER.unpack(_read(child, ANSWER.size, deadline_s))
+def _receive(process: child.Child, deadline_s: float, kinds: tuple[bytes, ...]) -> tuple[bytes, list[bytes]]:
+    kind, count = ANSWER.unpack(child.receive(process, ANSWER.size, deadline_s))
     if kind not in kinds or count > MAX_BLOCKS:
         raise ValueError("it answers out of turn")
     parts = []
     for _ in range(count):
-        (size,) = LENGTH.unpack(_read(child, LENGTH.size, deadline_s))
+        (size,) = LENGTH.unpack(child.receive(process, LENGTH.size, deadline_s))
         if size > MAX_BYTES["strain"]:
             raise ValueError("it answers too much")
-        parts.append(_read(child, size, deadline_s))
+        parts.append(child.receive(process, size, deadline_s))
     return kind, parts
-
-
-def _read(child: subprocess.Popen[bytes], size: int, deadline_s: float) -> bytes:
-    assert child.stdout is not None
-    descriptor, raw = child.stdout.fileno(), bytearray()
-    while len(raw) < size:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline_s - time.monotonic()))
-        if not ready:
-            raise TimeoutError("no answer in time")
-        part = os.read(descriptor, size - len(raw))
-        if not part:
-            raise EOFError("it is gone")
-        raw += part
-    return bytes(raw)

@@ -38,11 +38,15 @@ class FakeClock:
 
 
 class Kafka:
-    """Both the consumer and the publisher, at rest."""
+    """Consumer, publisher and follow-up, at rest."""
 
     errors = waiting = 0
     alive = ready = True
     assigned = ("strain.H1", "strain.L1")
+
+    @staticmethod
+    def describe() -> str:
+        return "ready"
 
 
 class Running:
@@ -56,7 +60,9 @@ class Running:
         at_rest: Any = Kafka()
         self.status = SourceStatus()
         deployed = Deployment(self.stages, SETTINGS, "first")
-        self.observer = Observer(self.stages, self.status, at_rest, at_rest, self.clock, "test", self.hearing, deployed)
+        self.observer = Observer(
+            self.stages, self.status, at_rest, at_rest, at_rest, self.clock, "test", self.hearing, deployed
+        )
         self.report = Report()
 
     def take(self, blocks: Iterable[StrainBlock]) -> None:
@@ -164,7 +170,7 @@ def test_blocks_from_another_time_are_a_reason_and_are_counted_by_it(running: Ru
 def test_a_stretch_is_logged_once_for_each_reason(running: Running) -> None:
     """Late blocks and the holes that they leave come in turn, sixteen a second."""
     at_rest: Any = Kafka()
-    sink = AlertSink(at_rest, running.clock, running.hearing)
+    sink = AlertSink(at_rest, at_rest, running.clock, running.hearing)
     hops = [(START_NS + k * HOP_NS, START_NS + (k + 1) * HOP_NS) for k in range(16)]
     with capture_logs() as logged:
         for start_ns, end_ns in hops:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from broker import child
+from fake_kafka import FakeKafka, until
 
 from pipelines import events
-from pipelines.live import publisher as module
-from pipelines.live import truth
 from pipelines.live.publisher import Published, Publisher
 from stream.codec.alert import Outgoing, decode_alert, encode
 from stream.errors import Fenced, PublishError, TransportError
@@ -28,62 +24,9 @@ from stream.superevent import Superevents
 from stream.timebase import SystemClock
 
 
-class FakeKafka:
-    """Transactions and the truth; each fails as often as it is told to."""
-
-    def __init__(self) -> None:
-        self.refusals = 0
-        self.unreadable, self.was_read, self.tried = (threading.Event() for _ in range(3))
-        self.lost_answers = 0
-        self.producers = 0
-        self.when_refused: Callable[[], None] = lambda: None
-        self.sent: list[bytes] = []
-        self.topic: list[Message] = []
-
-    def producer(self, *_: Any) -> FakeKafka:
-        self.producers += 1
-        return self
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        self.open: list[Message] = []
-        yield
-        if self.refusals:
-            self.tried.set()
-            self.refusals -= 1
-            self.when_refused()
-            raise TransportError("commit_transaction failed: not enough replicas")
-        self.sent += [message.value or b"" for message in self.open]
-        self.topic += [message for message in self.open if message.topic == "alerts.gw"]
-        if self.lost_answers:
-            self.lost_answers -= 1
-            raise TransportError("commit_transaction failed: the broker is away")
-
-    def send(self, topic: str, key: str, value: bytes, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
-        self.open.append(Message(topic, 0, len(self.topic), key.encode(), value, headers, 0))
-
-    def close(self, timeout_s: float | None = None) -> None:
-        pass
-
-    def read_since(self, *_: Any) -> Iterator[Any]:
-        if self.unreadable.is_set():
-            raise TransportError("topic alerts.gw, partition 0 has no leader")
-        yield from list(self.topic)
-        self.was_read.set()
-
-    def foreign(self, alert: Outgoing) -> None:
-        """Let another daemon have sent an alert."""
-        offset = len(self.topic)
-        self.topic.append(Message("alerts.gw", 0, offset, alert.superevent_id.encode(), alert.avro, alert.headers, 0))
-
-
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
-    fake = FakeKafka()
-    monkeypatch.setattr(module, "TransactionalProducer", fake.producer)
-    monkeypatch.setattr(truth, "read_since", fake.read_since)
-    monkeypatch.setattr(truth, "oldest_unheard_ns", lambda *_: None)
-    return fake
+    return FakeKafka.instead(monkeypatch)
 
 
 @pytest.fixture
@@ -98,13 +41,6 @@ def alerts_of(settings: Settings, *candidates: Candidate) -> list[Outgoing]:
     superevents = Superevents(settings.publish.kind)
     revisions = [r for candidate in candidates for r in superevents.step(candidate, candidate.gps_ns)]
     return [encode(revision, settings.publish, settings.significance) for revision in revisions]
-
-
-def until(so: Callable[[], bool], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while not so() and time.monotonic() < end:
-        time.sleep(0.01)
-    return so()
 
 
 def stranded(kafka: FakeKafka, settings: Settings) -> None:

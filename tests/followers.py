@@ -1,0 +1,72 @@
+"""Followers for tests: they find what they are told to, late, or never; made by name in the follow-up's process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from findings import mapped
+
+from stream.errors import ModelError
+from stream.records import Localized, Snapshot
+from stream.settings import Settings
+
+
+class Scripted:
+    """Find a map at once, unless the candidate's statistic is one of these: then hang, die or raise.
+
+    Parameters
+    ----------
+    pace_s : float
+        Time that an answer takes.
+    """
+
+    HANGS, DIES, RAISES = 101.0, 102.0, 103.0
+
+    def __init__(self, pace_s: float = 0.0) -> None:
+        self._pace_s = pace_s
+
+    def follow(self, snapshot: Snapshot) -> Localized:
+        """Follow as the statistic says."""
+        statistic = snapshot.candidate.peak.statistic
+        print("what a library prints is no answer")
+        if statistic == self.HANGS:
+            time.sleep(600)
+        if statistic == self.DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if statistic == self.RAISES:
+            raise ValueError("a matrix is singular")
+        time.sleep(self._pace_s)
+        return mapped(snapshot.candidate)
+
+
+def scripted(*_: object) -> Scripted:
+    """Return one, whatever the settings and the network are."""
+    return Scripted()
+
+
+def unable(*_: object) -> Scripted:
+    """Refuse to be made."""
+    raise ModelError("network first has no templates")
+
+
+def crashes() -> Scripted:
+    """Die in the making."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+class KilledOnce(Scripted):
+    """Die over the first candidate of all, in whatever process; find a map of each other."""
+
+    def __init__(self, settings: Settings, _: object) -> None:
+        super().__init__()
+        self._mark = settings.daemon.state_dir / "killed"
+
+    def follow(self, snapshot: Snapshot) -> Localized:
+        """Follow, unless it is the first."""
+        if not self._mark.exists():
+            self._mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return mapped(snapshot.candidate)
