@@ -7,6 +7,7 @@ is whitened by another filter than the data loses SNR: up to a quarter of it on 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from stream import filters
 from stream.condition.frontend import FrontEnd
 from stream.condition.whitening import band_gain
 from stream.infer.filterbank.waveforms import DURATION_S, N_FFT, RATE_HZ, frequencies_hz
-from stream.types import Complex64Array, FloatArray
+from stream.types import Complex64Array, ComplexArray, FloatArray
 
 LOW_HZ = 20.0
 INPUT_RATE_HZ = 4096
@@ -51,11 +52,15 @@ def noise_power(low_hz: float = LOW_HZ) -> FloatArray:
 
 def response(taps: FloatArray, low_hz: float = LOW_HZ, input_rate_hz: int = INPUT_RATE_HZ) -> Complex64Array:
     """Return what front end and whitening filter make of strain times ``STRAIN_SCALE``, shape (N_FFT / 2 + 1,)."""
-    sections = FrontEnd(input_rate_hz, RATE_HZ, low_hz).sections
-    front = filters.response(sections, frequencies_hz(), input_rate_hz)
     whitening = np.fft.rfft(taps, N_FFT)
-    both: Complex64Array = (front * whitening).astype(np.complex64)
+    both: Complex64Array = (_front(low_hz, input_rate_hz) * whitening).astype(np.complex64)
     return both
+
+
+@lru_cache(maxsize=8)
+def _front(low_hz: float, input_rate_hz: int) -> ComplexArray:
+    sections = FrontEnd(input_rate_hz, RATE_HZ, low_hz).sections
+    return filters.response(sections, frequencies_hz(), input_rate_hz)
 
 
 def whiten(waveforms: Complex64Array, response: Complex64Array, low_hz: float = LOW_HZ) -> WhitenedTemplates:
