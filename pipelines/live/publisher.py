@@ -37,7 +37,7 @@ from stream.errors import DataError, DeadlineExceeded, Fenced, PublishError, Tra
 from stream.kafka.ownership import Ownership
 from stream.kafka.producer import TransactionalProducer
 from stream.publish import Outbox
-from stream.records import AlertType, Decision, Finding, Revision, message_id
+from stream.records import AlertType, Decision, Finding, Followed, Revision, message_id
 from stream.settings import Settings
 from stream.superevent import Sent, Superevents
 from stream.timebase import NS_PER_S, Clock
@@ -56,7 +56,7 @@ _LOOK_S = 0.05
 class Published:
     """An alert that Kafka has acknowledged, and when (GPS ns); ``candidate_ns`` is its merger's time.
 
-    ``known`` says what it has of its candidate's follow-up, by the names of the record's fields.
+    ``followed`` tells what it has of its candidate's follow-up.
     """
 
     superevent_id: str
@@ -64,7 +64,7 @@ class Published:
     acknowledged_ns: int
     number: int
     alert_type: AlertType
-    known: tuple[str, ...] = ()
+    followed: Followed | None = None
 
 
 class Publisher:
@@ -316,8 +316,9 @@ class Publisher:
             after_merger_s=(now_ns - sent.gps_ns) / NS_PER_S,
         )
         if self._on_published is not None:
-            known = () if sent.followed is None else sent.followed.known
-            self._on_published(Published(sent.superevent_id, sent.gps_ns, now_ns, sent.number, sent.alert_type, known))
+            self._on_published(
+                Published(sent.superevent_id, sent.gps_ns, now_ns, sent.number, sent.alert_type, sent.followed)
+            )
 
     # -- the truth ----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """``tocsin bench latency``: the latency of this pipeline, on this machine, printed by a command.
 
 The daemon as it runs in production, a simulator in a process of its own that sends H1 and L1 with witnesses in real
-time, an injection every few seconds, and the time from each merger to Kafka's acknowledgement of its alert.
+time, an injection every few seconds, and the time from each merger to Kafka's acknowledgement of its alert, and of the
+first that has sky map and class: the same one, where they were ready in the time that it waits for them.
 """
 
 from __future__ import annotations
@@ -167,32 +168,60 @@ def send_network(settings: Settings, seed: int, injected: list[Injection], start
 
 def _figures(mergers_ns: list[int], ledger: _Ledger) -> dict[str, object]:
     """Match superevents to mergers, each by its first alert that names one."""
-    delays, steps = [], []
-    matched: set[int] = set()
-    true: set[str] = set()
+    alerts = _alerts_of(mergers_ns, ledger.published)
     found = {c.gps_ns: (c, at_ns) for c, at_ns in ledger.found}
-    for alert in ledger.published:
-        merger_ns = min(mergers_ns, key=lambda m: abs(m - alert.candidate_ns))
-        if abs(merger_ns - alert.candidate_ns) > FOUND_WITHIN_NS or merger_ns in matched:
-            continue
-        matched.add(merger_ns)
-        true.add(alert.superevent_id)
-        delays.append((alert.acknowledged_ns - merger_ns) / NS_PER_S)
-        candidate, at_ns = found[alert.candidate_ns]
-        steps.append(_steps_ms(candidate, merger_ns, at_ns, alert.acknowledged_ns))
+    delays, steps = [], []
+    for merger_ns, (first, *_) in alerts.items():
+        delays.append((first.acknowledged_ns - merger_ns) / NS_PER_S)
+        candidate, at_ns = found[first.candidate_ns]
+        steps.append(_steps_ms(candidate, merger_ns, at_ns, first.acknowledged_ns))
     assert ledger.observer is not None
     watch = ledger.observer.stages.watch
     split = {k: round(float(np.median([s[k] for s in steps])), 2) for k in steps[0]} if steps else {}
     split |= {
         f"compute_{stage}_mean": round(1e3 * s / max(1, watch.calls[stage]), 3) for stage, s in watch.seconds.items()
     }
+    true = {alert.superevent_id for of_merger in alerts.values() for alert in of_merger}
     return {
         "merger_to_alert_s": percentiles(np.array(delays)) if delays else None,
+        **_map_figures(alerts),
         "stages_ms": split,
-        "missed": len(mergers_ns) - len(matched),
-        "missed_gps": [ns_to_gps_s(m) for m in mergers_ns if m not in matched],
+        "missed": len(mergers_ns) - len(alerts),
+        "missed_gps": [ns_to_gps_s(m) for m in mergers_ns if m not in alerts],
         "false_alarms": len({alert.superevent_id for alert in ledger.published} - true),
     }
+
+
+def _alerts_of(mergers_ns: list[int], published: list[Published]) -> dict[int, list[Published]]:
+    """Return the alerts that name each merger, in their order."""
+    found: dict[int, list[Published]] = {}
+    for alert in published:
+        merger_ns = min(mergers_ns, key=lambda m: abs(m - alert.candidate_ns))
+        if abs(merger_ns - alert.candidate_ns) <= FOUND_WITHIN_NS:
+            found.setdefault(merger_ns, []).append(alert)
+    return found
+
+
+def _map_figures(alerts: dict[int, list[Published]]) -> dict[str, object]:
+    """Return how soon alerts had map and class, and how many had them with the first alert, later, or never."""
+    delays, made, counts = [], [], {"with_first_alert": 0, "with_a_later_one": 0, "never": 0}
+    for merger_ns, of_merger in alerts.items():
+        mapped = next((alert for alert in of_merger if _has_map_and_class(alert)), None)
+        if mapped is None or mapped.followed is None:
+            counts["never"] += 1
+            continue
+        counts["with_first_alert" if mapped is of_merger[0] else "with_a_later_one"] += 1
+        delays.append((mapped.acknowledged_ns - merger_ns) / NS_PER_S)
+        made.append(mapped.followed.seconds)
+    return {
+        "merger_to_alert_with_map_s": percentiles(np.array(delays)) if delays else None,
+        "maps": counts,
+        "follow_up_s": percentiles(np.array(made)) if made else None,
+    }
+
+
+def _has_map_and_class(alert: Published) -> bool:
+    return alert.followed is not None and {"skymap", "classification"} <= set(alert.followed.known)
 
 
 def _steps_ms(candidate: Candidate, merger_ns: int, found_ns: int, acknowledged_ns: int) -> dict[str, float]:

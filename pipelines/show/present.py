@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from pipelines.offline.report import Report
-from stream.records import Stretch
+from stream.records import Revision, Stretch
 from stream.timebase import ns_to_gps_s
 
 if TYPE_CHECKING:  # the demo draws: a report needs no matplotlib
@@ -24,15 +26,34 @@ def demo_text(result: DemoResult) -> str:
     lines.append(f"alerts: {len(result.superevent_ids)}, false alarms: {result.false_alarms}")
     if result.merger_to_alert_s is not None:
         lines.append(f"merger to alert: {result.merger_to_alert_s:.3f} s")
+    if result.alerts:
+        last = result.alerts[-1]
+        where = where_and_what(last.extra.get("followed"), last.record["event"])
+        lines.append(f"where and what: {where or 'not known: the alert says why'}")
     lines += [f"{kind}: {path}" for kind, path in result.files.items()]
     return "\n".join(lines)
+
+
+def where_and_what(followed: Mapping[str, Any] | None, event: Mapping[str, Any] | None) -> str:
+    """Return an alert's area, distance and most probable class on one line, as far as it has them."""
+    told, words = followed or {}, []
+    if told.get("area90_deg2") is not None:
+        words.append(f"90 % area {told['area90_deg2']:.0f} deg2")
+    if told.get("distance_mpc") is not None:
+        words.append(f"{told['distance_mpc']:.0f} ± {told.get('distance_std_mpc') or 0.0:.0f} Mpc")
+    classes: Mapping[str, float] = (event or {}).get("classification") or {}
+    if classes:
+        name = max(classes, key=lambda kind: classes[kind])
+        words.append(f"{name} {classes[name]:.2f}")
+    return ", ".join(words)
 
 
 def report_text(report: Report) -> str:
     """Return what a search of archived data found."""
     lines = [
         f"{name}  GPS {ns_to_gps_s(c.gps_ns):.3f}  statistic {c.peak.statistic:.3f}  "
-        f"FAR {'<' if c.far_is_limit else ''} {c.far_hz:.2e} Hz  {'+'.join(c.peak.detectors)}"
+        f"FAR {'<' if c.far_is_limit else ''} {c.far_hz:.2e} Hz  {'+'.join(c.peak.detectors)}  "
+        f"{_where_and_what(report.revisions_of(name)[-1])}".rstrip()
         for name, c in report.candidates
     ]
     lines = lines or ["no candidate"]
@@ -42,6 +63,12 @@ def report_text(report: Report) -> str:
         lines += [f"  {_stretch(s)}" for s in report.stretches]
     lines.append(f"{report.duration_s:g} s of data in {report.wall_s:.2f} s: {report.x_realtime:.0f} x real time")
     return "\n".join(lines)
+
+
+def _where_and_what(revision: Revision) -> str:
+    source = None if revision.localized is None else revision.localized.source
+    told = None if revision.followed is None else asdict(revision.followed)
+    return where_and_what(told, {"classification": None if source is None else source.classification})
 
 
 def _stretch(stretch: Stretch) -> str:

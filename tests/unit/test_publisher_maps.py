@@ -58,8 +58,8 @@ def test_when_its_time_is_up_a_candidate_leaves_though_no_block_comes_and_its_ma
     assert until(lambda: len(published) == 1)
     publisher.publish(mapped(candidate))
     publisher.close()
-    assert [(p.number, p.alert_type, p.known) for p in published] == [
-        (0, "PRELIMINARY", ()),
+    assert [(p.number, p.alert_type, p.followed and p.followed.known) for p in published] == [
+        (0, "PRELIMINARY", None),
         (1, "UPDATE", ("skymap", "classification", "properties", "mchirp_source")),
     ]
     assert [alert["event"]["skymap"] for alert in avro(kafka)] == [None, b"map"]
