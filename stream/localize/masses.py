@@ -79,7 +79,7 @@ class MassSampler:
     def sample(
         self, reference: Reference, again: Callable[[FloatArray, Sequence[int]], Reference]
     ) -> tuple[MassPosterior, FloatArray]:
-        """Return the posterior and the parameters of the template that fits best.
+        """Return the posterior and the parameters of the most probable template.
 
         Parameters
         ----------
@@ -93,49 +93,47 @@ class MassSampler:
         for _ in range(_STAGES):
             reference = again(best, [lag + later for lag in reference.lags])
             ridge = self._sheets.about(reference)
-            points, log_weight, likely = self._rounds(reference, ridge, centre, width)
+            points, log_weight, target = self._rounds(reference, ridge, centre, width)
             if not np.isfinite(log_weight.max()):
                 raise DataError("no template near the candidate's fits the strain: its masses are not known")
             parameters, _ = ridge.parameters(points)
-            best = parameters[likely.argmax()]
+            best = parameters[target.argmax()]
             if _effective(_normalised(log_weight)) >= 0.5 * _LEAST_EFFECTIVE:
                 break
             # A loud signal: begin anew about the best one found, not as far around.
             later, width = 0, 0.4 * width
-            centre = np.array([0.0, *points[likely.argmax()][1:]])
+            centre = np.array([0.0, *points[target.argmax()][1:]])
         return _posterior(parameters, _evened(log_weight)), best
 
     def _rounds(
         self, reference: Reference, ridge: Ridge, centre: FloatArray, width: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return what was drawn in all rounds, shape (n, 4), and the logarithms of weight and likelihood."""
+        """Return what was drawn in all rounds, shape (n, 4), and the logarithms of weight and posterior."""
         root = np.diag(np.concatenate(([_THICKNESS * ridge.width], width)))
         proposals = [_Proposal(centre[None], np.ones(1), root)]
-        points, target, likely, density = np.empty((0, 4)), np.empty(0), np.empty(0), np.empty(0)
+        points, target, density = np.empty((0, 4)), np.empty(0), np.empty(0)
         for uniform, student in zip(self._uniform, self._student, strict=True):
             new = proposals[-1].draw(uniform, student)
-            log_target, log_likelihood = self._target(reference, ridge, new)
-            target, likely = np.concatenate((target, log_target)), np.concatenate((likely, log_likelihood))
+            target = np.concatenate((target, self._target(reference, ridge, new)))
             # Of the mixture so far: the newest proposal's share at the old points, and all proposals' at the new ones.
             density += proposals[-1].density(points)
             density = np.concatenate((density, np.sum([p.density(new) for p in proposals], axis=0)))
             points = np.concatenate((points, new))
             log_weight = target - np.log(density)
             proposals.append(_around(points, log_weight, proposals[-1]))
-        return points, log_weight, likely
+        return points, log_weight, target
 
-    def _target(self, reference: Reference, ridge: Ridge, at: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the logarithms of the posterior, up to a constant, and of the likelihood; shapes (n,)."""
-        log_target, log_likelihood = np.full((2, len(at)), -np.inf)
+    def _target(self, reference: Reference, ridge: Ridge, at: FloatArray) -> FloatArray:
+        """Return the logarithm of the posterior, up to a constant; shape (n,)."""
+        log_target = np.full(len(at), -np.inf)
         parameters, inside = ridge.parameters(at)
         if not inside.any():
-            return log_target, log_likelihood
+            return log_target
         parameters = parameters[inside]
         power, sigma = reference.power_at(np.stack([self._nodes.waveform(row) for row in parameters]))
-        log_likelihood[inside] = 0.5 * _top(power)
         volume = 1.5 * np.log(np.sum(sigma**2, axis=1))
-        log_target[inside] = log_likelihood[inside] + volume + _log_prior(parameters)
-        return log_target, log_likelihood
+        log_target[inside] = 0.5 * _top(power) + volume + _log_prior(parameters)
+        return log_target
 
 
 def _log_prior(parameters: FloatArray) -> FloatArray:
@@ -166,7 +164,7 @@ def _around(points: FloatArray, log_weight: FloatArray, before: _Proposal) -> _P
         return before
     away = points - weight @ points
     covariance = _SCALE**2 * (away * weight[:, None]).T @ away + np.diag([1e-12, 1e-7, 1e-7, 1e-7])
-    used = weight > 1e-4 * weight.max()
+    used = weight > 1e-2 * weight.max()
     root = np.linalg.cholesky(covariance).astype(np.float64)
     return _Proposal(points[used], weight[used], root)
 

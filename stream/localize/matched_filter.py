@@ -91,7 +91,7 @@ class MatchedFilter:
             If no detector's strain holds the merger, or no template fits.
         """
         tried = self._tried(snapshot)
-        heard = self._heard(snapshot, self._waveforms[tried[len(tried) // 2]])
+        heard = self._heard(snapshot, int(tried[len(tried) // 2]))
         number, lags = self._best_of_bank(heard, tried)
         wave = self._waveforms[number]
         first = refer(self._nodes, self._bank.parameters[number], wave, heard, lags)
@@ -103,13 +103,13 @@ class MatchedFilter:
         wave = waveforms(best[None])[0]
         return Filtered(tuple(_series(each, wave) for each in heard), masses, best)
 
-    def _heard(self, snapshot: Snapshot, waveform: Complex64Array) -> list[Heard]:
-        """Return the detectors whose strain holds the merger, and most of a template like the candidate's."""
+    def _heard(self, snapshot: Snapshot, template: int) -> list[Heard]:
+        """Return the detectors whose strain holds the merger, and most of a template."""
         heard, why = [], []
         for segment in snapshot.strain:
             try:
                 each = hear(segment, snapshot.candidate.gps_ns, self._low_hz)
-                share = each.share(waveform)
+                share = each.share(self._waveforms[template], float(self._mchirp[template]))
                 if not share >= LEAST_SHARE:
                     raise DataError(f"{segment.detector} was valid for {100 * share:.0f} % of the signal only")
                 heard.append(each)

@@ -107,25 +107,28 @@ class Reference:
     answers: Complex64Array
     power: FloatArray
 
-    def power_at(self, waveforms: ComplexArray) -> tuple[FloatArray, FloatArray]:
+    def power_at(self, waveforms: ComplexArray | Complex64Array, every: int = 1) -> tuple[FloatArray, FloatArray]:
         """Return what other templates find.
 
         Parameters
         ----------
-        waveforms : array of complex128, shape (n, n_nodes)
+        waveforms : array of complex, shape (n, n_nodes)
+        every : int
+            Which times are wanted, from the first on.
 
         Returns
         -------
-        array of float64, shape (n, 2 LAGS + 1)
+        array of float64, shape (n, n_times)
             Sum over the detectors of |z|^2, all arriving the same time later than the reference.
         array of float64, shape (n, n_detectors)
             SNR of each at 1 Mpc, up to a constant factor.
         """
-        known = np.abs(self.at_nodes) > 0.0
-        ratio = np.divide(waveforms, self.at_nodes, out=np.zeros_like(waveforms), where=known).astype(np.complex64)
+        inverse = np.divide(1.0, self.at_nodes, out=np.zeros_like(self.at_nodes), where=np.abs(self.at_nodes) > 0.0)
+        ratio = (waveforms * inverse).astype(np.complex64)
         sigma = np.sqrt((ratio.real**2 + ratio.imag**2) @ self.power.T)
-        total = np.zeros((len(waveforms), 2 * LAGS + 1))
-        for answers, norm in zip(self.answers, sigma.T, strict=True):
+        wanted = self.answers[:, :, ::every]
+        total = np.zeros((len(waveforms), wanted.shape[2]))
+        for answers, norm in zip(wanted, sigma.T, strict=True):
             z = ratio.conj() @ answers
             total += (z.real**2 + z.imag**2) / np.maximum(norm, 1e-30)[:, None] ** 2
         return total, sigma

@@ -82,12 +82,12 @@ class Heard:
         power: Float32Array = (whole.real**2 + whole.imag**2) * kept_noise_power(self.low_hz)
         return power
 
-    def share(self, waveform: Complex64Array) -> float:
+    def share(self, waveform: Complex64Array, mchirp_msun: float) -> float:
         """Return how much of a template's power lies in strain that was valid, by the filter in force at the end."""
-        whole = waveform * self.passes[-1].response
-        heard = self.template(waveform)
-        full = RATE_HZ**2 * float((whole.real**2 + whole.imag**2).sum(dtype=np.float64))
-        return float((heard.real**2 + heard.imag**2).sum(dtype=np.float64)) / full
+        squared = waveform.real**2 + waveform.imag**2
+        last = self.passes[-1].response
+        whole = (last.real**2 + last.imag**2) * kept_noise_power(self.low_hz)
+        return float(squared @ self.shared_power(mchirp_msun)) / float(squared @ whole)
 
     def template(self, waveform: Complex64Array) -> Complex64Array:
         """Return the spectrum of a template whitened as the data are, its merger at sample 0; shape (N_FFT / 2,).
