@@ -135,8 +135,8 @@ def _distance_mpc(skymap: SkyMap | None, series: Sequence[SnrSeries]) -> tuple[f
     """Return mean and deviation of the distance: the map's, or without one what the loudest SNR allows.
 
     A detector sees a source with the part w of the SNR that it would have overhead and face-on, of density
-    20 w (1 - w)^3 over all directions and orientations (Finn & Chernoff, Phys. Rev. D 47, 2198 (1993)). At a given SNR the distance is
-    proportional to w, and sources are uniform in volume: w^4 (1 - w)^3, whose mean is 5/9 and variance 20/810.
+    20 w (1 - w)^3 over all directions and orientations (Finn & Chernoff, Phys. Rev. D 47, 2198 (1993)). At a given SNR
+    the distance goes as w, and sources are uniform in volume: w^4 (1 - w)^3, of mean 5/9 and variance 20/810.
     """
     if skymap is not None:
         mean, deviation = skymap.distmean_mpc, skymap.diststd_mpc
