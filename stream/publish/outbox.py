@@ -35,8 +35,9 @@ log = structlog.get_logger()
 _SUFFIX = ".alert"
 _WRITING = ".writing"
 _NUMBERED = re.compile(r"([0-9]{10})-")
-_COPIES = 256
-"""So many alerts are kept in memory; those behind them are read from disk when their turn comes."""
+_COPIES = 64
+"""So many alerts are kept in memory, each a megabyte or two with its map; those behind them are read from disk when
+their turn comes."""
 _REMEDY = "free the disk of publish.outbox, or make it writable"
 
 

@@ -77,6 +77,7 @@ def in_commit() -> None:
 
 
 STEPS: dict[str, Callable[[], None]] = {
+    "while_waiting": lambda: None,
     "before_outbox": lambda: before(Outbox, "put"),
     "after_outbox": lambda: after(Outbox, "put"),
     "while_sending": while_sending,
@@ -105,7 +106,9 @@ def main(mode: str, step: str, config: str) -> None:
     if mode == "publisher":
         publisher = Publisher(settings, SystemClock())
         first, second = peaks()
-        publisher.publish(first)
+        publisher.publish(first, 600.0 if step == "while_waiting" else None)
+        if step == "while_waiting":
+            die()
         if step == "while_sending":
             assert WAITING.wait(30)
         publisher.publish(second)

@@ -72,6 +72,7 @@ def said(settings: Settings, topic: str) -> list[tuple[str, int, str, float]]:
 
 
 STEPS = [
+    "while_waiting",  # for its map: it is in memory alone
     "before_outbox",  # nothing is on disk
     "after_outbox",  # the first revision is
     "while_sending",  # a broker that hangs does not keep the second one from the disk

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from broker import child
+from findings import mapped
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,13 +116,9 @@ PEAKS = st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(9, 14))
 FAULTS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([Killed, TransportError])), max_size=8)
 
 
-@given(st.lists(PEAKS, min_size=1, max_size=6), FAULTS, st.lists(st.booleans(), min_size=6, max_size=6))
-def test_no_kill_and_no_lost_answer_loses_doubles_or_disorders_an_alert(
-    peaks: list[tuple[int, int, int]], faults: list[tuple[int, type[BaseException]]], turns: list[bool]
-) -> None:
-    peaks = sorted(peaks)
-    findings = [child.candidate(20.0 * event + 0.1 * offset, statistic) for event, offset, statistic in peaks]
-    world, place = World(faults), [0]
+@contextmanager
+def breaking(world: World) -> Iterator[Settings]:
+    """Let processes publish into a world of faults; what they share is an outbox."""
     with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
         patched.setattr(module, "TransactionalProducer", world.producer)
         patched.setattr(truth, "read_since", world.read_since)
@@ -130,10 +127,66 @@ def test_no_kill_and_no_lost_answer_loses_doubles_or_disorders_an_alert(
         patched.setattr("os.fsync", lambda _: None)
         patched.setattr(Outbox, "_write", around(world, Outbox._write))
         patched.setattr(Outbox, "acknowledge", around(world, Outbox.acknowledge))
-        settings = Settings(
+        yield Settings(
             kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"), publish=PublishSettings(outbox=Path(folder))
         )
+
+
+@given(st.lists(PEAKS, min_size=1, max_size=6), FAULTS, st.lists(st.booleans(), min_size=6, max_size=6))
+def test_no_kill_and_no_lost_answer_loses_doubles_or_disorders_an_alert(
+    peaks: list[tuple[int, int, int]], faults: list[tuple[int, type[BaseException]]], turns: list[bool]
+) -> None:
+    findings = [child.candidate(20.0 * event + 0.1 * offset, statistic) for event, offset, statistic in sorted(peaks)]
+    world, place = World(faults), [0]
+    with breaking(world) as settings:
         while killed(lambda: live(world, settings, findings, place, turns)):
             pass
     said = [(sent.superevent_id, sent.number, sent.statistic) for sent in world.on_topic()]
     assert said == [(r.superevent_id, r.number, r.candidate.peak.statistic) for r in expected(findings) if r.candidate]
+
+
+def live_with_maps(
+    settings: Settings, findings: list[Candidate], place: list[int], maps: list[tuple[bool, int]], turns: list[bool]
+) -> None:
+    """The same with a follow-up, whose maps come in time or late, after up to two more candidates."""
+    publisher = Publisher(settings, SystemClock())
+    begin = max(0, place[0] - 2)
+    for index in range(begin, len(findings) + 2):
+        if index < len(findings):
+            publisher.publish(findings[index], 600.0 if maps[index][0] else 0.0)
+        for k in range(begin, min(index + 1, len(findings))):
+            if k + maps[k][1] == index:
+                publisher.publish(mapped(findings[k]))
+        if turns[index]:
+            publisher._drain()
+            publisher._events.turn()
+        if publisher.safe and index < len(findings):
+            place[0] = max(place[0], index + 1)
+    while publisher.waiting or not publisher._drain():
+        publisher._drain()
+        publisher._events.turn()
+
+
+@given(
+    st.lists(PEAKS, min_size=1, max_size=6, unique_by=lambda peak: peak[:2]),
+    FAULTS,
+    st.lists(st.tuples(st.booleans(), st.integers(0, 2)), min_size=6, max_size=6),
+    st.lists(st.booleans(), min_size=8, max_size=8),
+)
+def test_no_kill_loses_or_doubles_an_alert_that_waits_for_its_map_or_the_map_that_comes_late(
+    peaks: list[tuple[int, int, int]], faults: list[tuple[int, type[BaseException]]], maps: list[tuple[bool, int]],
+    turns: list[bool],
+) -> None:  # fmt: skip
+    """Each event ends with its loudest candidate and that one's map; numbers count up, each is there once."""
+    findings = [child.candidate(20.0 * event + 0.1 * offset, statistic) for event, offset, statistic in sorted(peaks)]
+    world, place = World(faults), [0]
+    with breaking(world) as settings:
+        while killed(lambda: live_with_maps(settings, findings, place, maps, turns)):
+            pass
+    said: dict[str, list[Sent]] = {}
+    for sent in world.on_topic():
+        said.setdefault(sent.superevent_id, []).append(sent)
+    assert all([sent.number for sent in alerts] == list(range(len(alerts))) for alerts in said.values())
+    ends = sorted((alerts[-1].statistic, alerts[-1].followed is not None) for alerts in said.values())
+    loudest = [max(s for e, _, s in peaks if e == event) for event in {event for event, _, _ in peaks}]
+    assert ends == sorted((float(statistic), True) for statistic in loudest)
