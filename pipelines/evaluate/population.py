@@ -81,7 +81,7 @@ class Proposal:
         self, population: Population, detectors: Sequence[str], spectra: Sequence[Psd], rng: np.random.Generator
     ) -> None:
         self._population = population
-        self._sites = [_site(name) for name in detectors]
+        self._sites = [site(name) for name in detectors]
         frequency = np.arange(_LOW_HZ, _HIGH_HZ, _STEP_HZ)
         self._weight: FloatArray = np.mean([1.0 / s.at(frequency) for s in spectra], axis=0)
         self._rng = rng
@@ -113,27 +113,17 @@ class Proposal:
         """
         sidereal = lal.GreenwichMeanSiderealTime(lal.LIGOTimeGPS(*divmod(geocent_ns, NS_PER_S)))
         kinds = [min(self._sigma(*self._masses_and_spins()), self._loudest) ** 3 for _ in range(draws)]
-        patterns = [self._anywhere(sidereal)[1] ** 3 for _ in range(10 * draws)]
+        patterns = [anywhere(self._rng, self._sites, sidereal)[1] ** 3 for _ in range(10 * draws)]
         return float(np.mean(kinds) * np.mean(patterns))
 
     def _orientation(self, geocent_ns: int) -> tuple[tuple[float, ...], float]:
         """Return cosine of inclination, phase, right ascension, declination and polarisation; and the amplitude."""
         sidereal = lal.GreenwichMeanSiderealTime(lal.LIGOTimeGPS(*divmod(geocent_ns, NS_PER_S)))
         while True:
-            (cosine, ra, dec, psi), pattern = self._anywhere(sidereal)
+            (cosine, ra, dec, psi), pattern = anywhere(self._rng, self._sites, sidereal)
             if self._rng.random() < pattern**3:
                 phase = self._rng.uniform(0, 2 * np.pi)
                 return (cosine, float(phase), ra, dec, psi), pattern
-
-    def _anywhere(self, sidereal: float) -> tuple[tuple[float, float, float, float], float]:
-        """Return cosine of inclination, right ascension, declination and polarisation of any binary; the amplitude."""
-        cosine, ra, psi = self._rng.uniform(-1, 1), self._rng.uniform(0, 2 * np.pi), self._rng.uniform(0, np.pi)
-        dec = np.arcsin(self._rng.uniform(-1, 1))
-        power = 0.0
-        for site in self._sites:
-            plus, cross = lal.ComputeDetAMResponse(site.response, ra, dec, psi, sidereal)
-            power += (plus * (1 + cosine**2) / 2) ** 2 + (cross * cosine) ** 2
-        return (float(cosine), float(ra), float(dec), float(psi)), float(np.sqrt(power / len(self._sites)))
 
     def _kind(self) -> tuple[_Masses, _Spins, float]:
         """Return masses, spins, and the sigma that they were accepted for."""
@@ -165,6 +155,22 @@ class Proposal:
         return float(np.sqrt(4 * _STEP_HZ * np.sum(power * self._weight)))
 
 
+def anywhere(
+    rng: np.random.Generator, sites: Sequence[Any], sidereal_rad: float
+) -> tuple[tuple[float, float, float, float], float]:
+    """Return cosine of inclination, right ascension, declination and polarisation of any binary; the amplitude.
+
+    The amplitude is 1 of a binary face-on above each site.
+    """
+    cosine, ra, psi = rng.uniform(-1, 1), rng.uniform(0, 2 * np.pi), rng.uniform(0, np.pi)
+    dec = np.arcsin(rng.uniform(-1, 1))
+    power = 0.0
+    for one in sites:
+        plus, cross = lal.ComputeDetAMResponse(one.response, ra, dec, psi, sidereal_rad)
+        power += (plus * (1 + cosine**2) / 2) ** 2 + (cross * cosine) ** 2
+    return (float(cosine), float(ra), float(dec), float(psi)), float(np.sqrt(power / len(sites)))
+
+
 def stratified_snrs(rng: np.random.Generator, count: int) -> FloatArray:
     """Return network SNRs from ``rho**-4`` above :data:`FAINTEST_SNR`, one from each of ``count`` equal shares.
 
@@ -181,5 +187,6 @@ def effective_spin(parameters: BinaryParameters) -> float:
     return (p.mass1_msun * p.spin1[2] + p.mass2_msun * p.spin2[2]) / (p.mass1_msun + p.mass2_msun)
 
 
-def _site(name: str) -> Any:
+def site(name: str) -> Any:
+    """Return lal's detector of a name such as H1."""
     return next(d for d in lal.CachedDetectors if d.frDetector.prefix == name)

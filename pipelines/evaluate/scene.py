@@ -7,8 +7,9 @@ that of Gaussian noise).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -107,6 +108,9 @@ class Injection:
         }
 
 
+Draw: TypeAlias = Callable[[SceneConfig, dict[str, Psd], np.random.Generator], list[Injection]]
+
+
 class Scene:
     """One stretch.
 
@@ -115,15 +119,17 @@ class Scene:
     config : SceneConfig
     index : int
         Its number.
+    draw : callable
+        Draws its injections; those of ``config.population`` unless others are wanted.
     """
 
-    def __init__(self, config: SceneConfig, index: int) -> None:
+    def __init__(self, config: SceneConfig, index: int, draw: Draw | None = None) -> None:
         self.config, self.index = config, index
         rng = np.random.default_rng([config.seed, index])
         self.spectra: dict[str, Psd] = {name: _spectrum(config, rng) for name in config.detectors}
         self._noise_seed = int(rng.integers(1 << 31))
         self._glitches = {name: _glitches(config, self.spectra[name], rng) for name in config.detectors}
-        self.injections = _injections(config, self.spectra, rng)
+        self.injections = (draw or _injections)(config, self.spectra, rng)
         self._signals = {name: [i.signals[name] for i in self.injections] for name in config.detectors}
 
     def strain(self, detector: str, *, signals: bool = True, glitches: bool = True) -> Iterator[FloatArray]:

@@ -82,14 +82,14 @@ def evaluate(
     """
     searchers = [KnownTemplate(), *searchers]
     _check_names(searchers)
-    _claim(folder, what)
+    claim(folder, _as_json(what))
     work = [(k, s) for k in range(what.stretches) for s in searchers if not _path(folder, k, s.label).exists()]
     total = what.stretches * len(searchers)
     for done, _ in enumerate(_run(what, work, folder, workers), total - len(work) + 1):
         if progress is not None:
             progress(done, total)
     measured = _read(what, [s.label for s in searchers], folder)
-    _write(folder / "sensitivity.json", measured.report)
+    write(folder / "sensitivity.json", measured.report)
     sensitivity_picture(measured.report, LIMIT, folder / "sensitivity.png")
     return measured
 
@@ -109,10 +109,10 @@ def _one(what: Plan, searcher: Searcher, folder: Path, index: int) -> Path:
     scene = Scene(what.scene, index)
     truth = folder / "stretches" / f"{index}.injections.json"
     if not truth.exists():
-        _write(truth, [i.as_dict() for i in scene.injections])
+        write(truth, [i.as_dict() for i in scene.injections])
     searched = searcher.search(scene, what.background_s / what.stretches)
     path = _path(folder, index, searcher.label)
-    _write(path, searched.as_dict())
+    write(path, searched.as_dict())
     return path
 
 
@@ -149,12 +149,18 @@ def _check_names(searchers: Sequence[Searcher]) -> None:
         raise ConfigurationError(f"two searches are called {twice}: give their cards different names or versions")
 
 
-def _claim(folder: Path, what: Plan) -> None:
-    """Make the folder this measurement's, or see that it is."""
-    path, wanted = folder / "plan.json", _as_json(what)
+def claim(folder: Path, wanted: dict[str, Any]) -> None:
+    """Make a folder that of a measurement, or see that it is.
+
+    Raises
+    ------
+    ConfigurationError
+        If it holds another one.
+    """
+    path = folder / "plan.json"
     if not path.exists():
         (folder / "stretches").mkdir(parents=True, exist_ok=True)
-        _write(path, wanted)
+        write(path, wanted)
         return
     found = json.loads(path.read_text())
     if found != wanted:
@@ -171,7 +177,7 @@ def _as_json(what: Plan) -> dict[str, Any]:
     return scene | values
 
 
-def _write(path: Path, values: object) -> None:
+def write(path: Path, values: object) -> None:
     """Write a file that is there whole or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps(values, indent=1) + "\n")

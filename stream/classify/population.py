@@ -19,8 +19,10 @@ from stream.types import FloatArray
 BOUNDARY_MSUN = 3.0
 """Of neutron stars and black holes, in :attr:`stream.records.followup.SourceClass.classification`."""
 
-_LIGHTEST_MSUN, _HEAVIEST_MSUN = 1.0, 100.0
-_SLOPE = 2.35
+LIGHTEST_MSUN, HEAVIEST_MSUN = 1.0, 100.0
+"""Of a neutron star, of a black hole."""
+
+SLOPE = 2.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Population:
         mass1_msun, mass2_msun : array of float64, of one shape
             Larger first.
         """
-        star = 1.0 / (BOUNDARY_MSUN - _LIGHTEST_MSUN)
-        hole = mass1_msun**-_SLOPE
+        star = 1.0 / (BOUNDARY_MSUN - LIGHTEST_MSUN)
+        hole = mass1_msun**-SLOPE
         return np.where(
             mass1_msun < BOUNDARY_MSUN,
             self.bns * 2.0 * star**2,
@@ -57,9 +59,9 @@ GWTC4 = Population()
 
 def _integral(power: float) -> float:
     """Return the integral of m^power over black holes."""
-    return float(_HEAVIEST_MSUN ** (power + 1.0) - BOUNDARY_MSUN ** (power + 1.0)) / (power + 1.0)
+    return float(HEAVIEST_MSUN ** (power + 1.0) - BOUNDARY_MSUN ** (power + 1.0)) / (power + 1.0)
 
 
-_ALONE = _integral(-_SLOPE)
-_WITH_LIGHTER = _integral(-_SLOPE) - BOUNDARY_MSUN * _integral(-_SLOPE - 1.0)
+_ALONE = _integral(-SLOPE)
+_WITH_LIGHTER = _integral(-SLOPE) - BOUNDARY_MSUN * _integral(-SLOPE - 1.0)
 """Of m1^-2.35 over masses, and of m1^-2.35 (m1 - 3) / m1: companions from 3 Msun up to m1, uniform up to m1."""

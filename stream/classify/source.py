@@ -32,7 +32,7 @@ MCHIRP_EDGES_MSUN = (
 )  # fmt: skip
 MASS_GAP_MSUN = (3.0, 5.0)
 
-_REDSHIFTS = 16
+_REDSHIFTS = 8
 _SCORES = np.array([NormalDist().inv_cdf((k + 0.5) / _REDSHIFTS) for k in range(_REDSHIFTS)])
 
 
