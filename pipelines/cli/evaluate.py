@@ -23,6 +23,12 @@ class Peer(StrEnum):
     PYCBC = "pycbc"
 
 
+class SkyPeer(StrEnum):
+    """Sky maps by others."""
+
+    BAYESTAR = "bayestar"
+
+
 @evaluate_app.command("sensitivity")
 def sensitivity(
     out: Annotated[Path, typer.Option(help="Folder of the report; what it already holds is not searched again.")],
@@ -141,6 +147,79 @@ def _mlgwsc_table(made: dict[str, Any]) -> None:
     for name, distance_mpc in made["published_mpc_at_1/month"].items():
         table.add_row(f"{name}, published", "1/month", str(distance_mpc), "")
     Console().print(table)
+
+
+@evaluate_app.command("skymaps")
+def skymaps(
+    out: Annotated[Path, typer.Option(help="Folder of the report; the peer's maps in it are not made again.")],
+    injections: Annotated[int, typer.Option(help="How many binaries, of four kinds in turn.", min=8)] = 300,
+    peer: Annotated[SkyPeer | None, typer.Option(help="Whose maps stand beside ours.")] = None,
+    peer_limit: Annotated[
+        int | None, typer.Option(help="Have the peer make maps of the first so many only; more count if kept.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 1,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Are sky maps true? Localize injections in two and three detectors, beside BAYESTAR on the same SNR series.
+
+    Black holes of 8 to 60 Msun and binaries with a neutron star, isotropic and uniform in volume, measured network SNR
+    of 8 or more. The folder gets figures (report.json), P-P curves (pp.png) and maps of a few side by side.
+
+    Examples
+    --------
+      tocsin evaluate skymaps --injections 300 --peer bayestar --out skymaps
+
+      tocsin evaluate skymaps --injections 1000 --out calibration --json
+    """
+    from pipelines.evaluate.skymaps import SkymapsConfig, measure
+    from pipelines.progress import progress
+
+    settings = settings_from(config, None, None).localize
+    with progress("localized", "injections") as shown:
+        report = measure(SkymapsConfig(injections, seed, peer is not None, peer_limit, settings), out, shown)
+    if as_json:
+        show({name: report[name] for name in ("summary", "gw170817_like", "machine", "settings")})
+    else:
+        _skymaps_table(report["summary"])
+        Console().print("GW170817-like:", report["gw170817_like"], "\nmachine:", report["machine"])
+
+
+def _skymaps_table(summary: dict[str, Any]) -> None:
+    titles = (
+        "",
+        "n",
+        "P-P: KS, p",
+        "factor 1: KS, p",
+        "95 % band",
+        "searched deg2",
+        "distance",
+        "factor 1",
+        "p50, p99 s",
+    )
+    table = Table(*titles, title="sky maps")
+    beside = Table(
+        "", "maps", "overlap: median, p5", "searched", "50 %, 90 % area", "distance, std", "p50, p99 s", "times slower",
+        title="beside BAYESTAR: ours over its, medians",
+    )  # fmt: skip
+    for name, row in summary.items():
+        pp = [f"{row[k]['ks']:.3f}, {row[k]['p']:.3f}" for k in ("pp", "pp_factor_1")]
+        far = [f"{row[k]['mean_over_truth']:.3f} ± {row[k]['error']:.3f}" for k in ("distance", "distance_factor_1")]
+        took = f"{row['seconds']['p50']:.3f}, {row['seconds']['p99']:.3f}"
+        table.add_row(
+            name, str(row["injections"]), *pp, f"{row['pp']['band95']:.3f}", f"{row['searched_deg2']:.1f}", *far, took
+        )
+        if (them := row["peer"]) is not None:
+            ratio = them["median_ratio"]
+            beside.add_row(
+                name, str(them["maps"]), f"{them['overlap']['median']:.4f}, {them['overlap']['p5']:.4f}",
+                f"{ratio['searched_deg2']:.3f}", f"{ratio['area50_deg2']:.3f}, {ratio['area90_deg2']:.3f}",
+                f"{ratio['distance_mpc']:.3f}, {ratio['distance_std_mpc']:.3f}",
+                f"{them['seconds']['p50']:.1f}, {them['seconds']['p99']:.1f}", f"{them['times_faster']:.0f}",
+            )  # fmt: skip
+    Console().print(table)
+    if beside.row_count:
+        Console().print(beside)
 
 
 @evaluate_app.command("background")

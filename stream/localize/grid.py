@@ -112,7 +112,7 @@ class Grid:
                 self._fits, self._fits_high = fit(self._most_p, low, high), high
             fits = self._fits
             summed, best = pixels(way, self._arrival, self._turned, fits, low)
-            found = float(best[:, 0].max())
+            found = float(best.max())
             if found <= high:
                 break
             self._reference = found

@@ -83,13 +83,11 @@ def antenna(direction: FloatArray, response: FloatArray) -> tuple[FloatArray, Fl
 
 
 @compiled
-def hear(
-    direction: FloatArray, arrival: Arrival, least: float, heard: Float32Array, kept: Float32Array
-) -> tuple[int, float]:
+def hear(direction: FloatArray, arrival: Arrival, least: float, heard: Float32Array, kept: Float32Array) -> int:
     """Fill in what the detectors have at the times at which all together have at least half a squared SNR.
 
     ``heard`` has the shape (2 n_detectors + 1, times): real and imaginary parts, and half the squared SNR; ``kept``
-    (times, 2 n_detectors) gets those that count. Returns how many there are, and the most half squared SNR.
+    (times, 2 n_detectors) gets those that count. Returns how many there are.
     """
     count, steps = arrival.real.shape[0], arrival.steps
     per_step = np.float32(arrival.step_s * arrival.rate_hz)
@@ -113,15 +111,13 @@ def hear(
             heard[2 * d, k] = zr
             heard[2 * d + 1, k] = zi
             heard[2 * count, k] += zr * zr + zi * zi
-    used, most, twice = 0, np.float32(0.0), np.float32(2.0 * least)
+    used, twice = 0, np.float32(2.0 * least)
     for k in range(steps):
-        square = heard[2 * count, k]
-        most = max(most, square)
-        if square >= twice:
+        if heard[2 * count, k] >= twice:
             for d in range(2 * count):
                 kept[used, d] = heard[d, k]
             used += 1
-    return used, float(0.5 * most)
+    return used
 
 
 @compiled
@@ -176,16 +172,16 @@ def pixels(
     -------
     summed : array of float64, shape (n, 3)
         Likelihood (times exp(-fits.peak), and per step of time), and its product with r and r^2 in units of the edge.
-    best : array of float64, shape (n, 2)
-        Largest kappa, and the largest half squared SNR of all detectors together.
+    best : array of float64, shape (n,)
+        Largest kappa.
     """
     n, count, many = directions.shape[0], arrival.real.shape[0], turned.u.shape[0]
-    summed, best = np.zeros((n, 3)), np.zeros((n, 2))
+    summed, best = np.zeros((n, 3)), np.zeros(n)
     heard = np.empty((2 * count + 1, arrival.steps), np.float32)
     kept = np.empty((arrival.steps, 2 * count), np.float32)
     work = np.zeros((many // LANES, SEEN + 2 * count, LANES), np.float32)
     for i in range(n):
-        used, best[i, 1] = hear(directions[i], arrival, least, heard, kept)
+        used = hear(directions[i], arrival, least, heard, kept)
         if used == 0:
             continue
         orient(directions[i], arrival, turned, fits, work)
@@ -196,7 +192,7 @@ def pixels(
             summed[i, 0] += weight * work[v, SUM, m]
             summed[i, 1] += weight * p * work[v, SUM + 1, m]
             summed[i, 2] += weight * p * p * work[v, SUM + 2, m]
-            best[i, 0] = max(best[i, 0], work[v, SUM + 3, m])
+            best[i] = max(best[i], work[v, SUM + 3, m])
     return summed, best
 
 

@@ -68,7 +68,7 @@ def fit(most_p: float, low: float, high: float) -> Fits:
     node, to_powers = _chebyshev()
     log_p = np.linspace(first, last, _ROWS)
     s = np.sqrt(np.maximum(middle + half * node, 0.0))
-    values = moments(np.exp(log_p), s, *_gauss_legendre())
+    values = moments(np.exp(log_p), s, *quadrature())
     coefficients = [value @ matrix for value, matrix in zip(values, to_powers, strict=True)]
     rows = np.concatenate(coefficients, axis=1)
     peak = high + float(values[0, -1, 0])
@@ -89,7 +89,8 @@ def _chebyshev() -> tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray]]
 
 
 @cache
-def _gauss_legendre() -> tuple[FloatArray, FloatArray]:
+def quadrature() -> tuple[FloatArray, FloatArray]:
+    """Return the nodes and weights that each stretch of the integral is taken with."""
     node, weight = np.polynomial.legendre.leggauss(_NODES)
     return node, weight
 
