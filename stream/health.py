@@ -1,11 +1,12 @@
-"""``/metrics``, ``/healthz`` and ``/readyz`` over HTTP.
+"""``/metrics``, ``/healthz``, ``/readyz`` and the event pages over HTTP.
 
 Healthy means that the search's loop turns; ready means that an event now would ring: broker there, strain coming and
 used, PSDs usable, publisher alive. Each answer names every check with its finding, and is 503 when one fails.
 
 Whoever can reach the port may be hostile or broken: one thread serves all, with at most ``MAX_CONNECTIONS`` open (the
 oldest goes when another comes), ``MAX_REQUEST_BYTES`` of request and ``TIMEOUT_S`` from its first byte to the last of
-the answer. A connection carries one request, GET or HEAD.
+the answer, ``PAGE_TIMEOUT_S`` where that is a page: a phone on a mountain is slow. A connection carries one request,
+GET or HEAD. No answer may run a script, be framed or load anything from elsewhere.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ log = structlog.get_logger()
 MAX_CONNECTIONS = 64
 MAX_REQUEST_BYTES = 8192
 TIMEOUT_S = 5.0
+PAGE_TIMEOUT_S = 60.0
 
 _REASONS = {
     200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 431: "Request Header Fields Too Large",
     500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 _TURN_S = 0.2
+_PAGE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,15 @@ class Check:
 
 
 Checks = Callable[[], Mapping[str, Check]]
+
+Pages = Callable[[str], bytes | None]
+"""Returns the HTML of a request's target, or None where there is no such page."""
+
+_GUARDS = (
+    "Content-Security-Policy: default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'\r\nX-Content-Type-Options: nosniff\r\n"
+    "Referrer-Policy: no-referrer\r\nCache-Control: no-cache\r\n"
+)
 
 
 @dataclass(slots=True)
@@ -67,6 +79,8 @@ class HealthServer:
         Port 0 takes a free one; ``.port`` says which.
     healthy, ready : callable
         Return the checks of each kind; called in the server's thread, so they only read.
+    pages : callable, optional
+        Returns the page of a target; likewise.
 
     Raises
     ------
@@ -74,8 +88,9 @@ class HealthServer:
         If the address cannot be had.
     """
 
-    def __init__(self, host: str, port: int, healthy: Checks, ready: Checks) -> None:
+    def __init__(self, host: str, port: int, healthy: Checks, ready: Checks, pages: Pages | None = None) -> None:
         self._checks = {"/healthz": healthy, "/readyz": ready}
+        self._pages = pages
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
             self._listening = socket.create_server((host, port), family=family, backlog=128)
@@ -157,6 +172,8 @@ class HealthServer:
         request = bytes(connection.received).replace(b"\r\n", b"\n")
         if b"\n\n" in request:
             connection.to_send = memoryview(self._answer(request))
+            if bytes(connection.to_send[: len(_PAGE_HEAD)]) == _PAGE_HEAD:
+                connection.until_s += PAGE_TIMEOUT_S - TIMEOUT_S
         elif len(connection.received) >= MAX_REQUEST_BYTES:
             connection.to_send = memoryview(_response(431, "text/plain", b"the request is too long\n"))
         else:
@@ -198,7 +215,11 @@ class HealthServer:
         if target == "/metrics":
             return 200, CONTENT_TYPE_LATEST, generate_latest()
         if target not in self._checks:
-            return 404, "text/plain", b"here are /metrics, /healthz and /readyz\n"
+            page = None if self._pages is None else self._pages(target)
+            if page is not None:
+                return 200, "text/html; charset=utf-8", page
+            events = " (and event pages with daemon.pages_dir)" if self._pages is None else " and the events: /"
+            return 404, "text/plain", f"here are /metrics, /healthz and /readyz{events}\n".encode()
         found = self._checks[target]()
         well = all(check.ok for check in found.values())
         document = {"ok": well, "checks": {k: {"ok": c.ok, "detail": c.detail} for k, c in found.items()}}
@@ -208,6 +229,6 @@ class HealthServer:
 def _response(status: int, kind: str, body: bytes, *, extra: str = "", with_body: bool = True) -> bytes:
     head = (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-        f"{extra}Connection: close\r\n\r\n"
+        f"{extra}{_GUARDS}Connection: close\r\n\r\n"
     )
     return head.encode() + (body if with_body else b"")

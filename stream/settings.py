@@ -255,6 +255,11 @@ class DaemonSettings(Section):
         description="When another daemon takes over: end with exit code 4, or (for a supervisor that would start this "
         "one again) do nothing more until told to end.",
     )
+    pages_dir: Path | None = Field(
+        None,
+        description="Folder of the event pages, which are then served at / of the same port; without it none are made.",
+    )
+    pages_kept: int = Field(200, ge=1, le=5000, description="Most events that have a page; the oldest ones go.")
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     http_port: int = Field(9464, ge=0, le=65_535, description="Port of the same; 0 takes a free one.")
     heartbeat_s: float = Field(1.0, gt=0, description="Interval of heartbeats.")

@@ -1,4 +1,4 @@
-"""Alerts at the telescope: ``subscribe``, ``skymap``."""
+"""Alerts at the telescope: ``subscribe``, ``skymap``, ``page``."""
 
 from __future__ import annotations
 
@@ -121,3 +121,25 @@ def skymap(
     for kind, path in files.items():
         if path is not None:
             typer.echo(f"{kind}: {path}")
+
+
+def page(
+    source: Annotated[Path, typer.Argument(help="An alert (Avro or JSON), or a file of several.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Write the page (HTML).")] = Path("event.html"),
+    superevent: Annotated[str | None, typer.Option(help="In a file of several alerts: this event's.")] = None,
+) -> None:
+    """Write the page of an event from its alerts, ours or LVK's: one HTML file that needs nothing else.
+
+    An alert does not carry the strain: `tocsin replay --pages` and a daemon with daemon.pages_dir show that too.
+
+    Example:
+
+      tocsin page alerts/TS261122a-3.json --out event.html
+    """
+    from pipelines.show.event_page import page_of_alerts
+    from pipelines.subscribe.maps import read_kept
+
+    text = page_of_alerts(read_kept(source, superevent))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"page: {out}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from pipelines.cli.common import Broker, Config, Detectors, Files, Json, number,
 from stream.errors import ConfigurationError
 from stream.log import configure_logging
 from stream.settings import check_detectors
+
+if TYPE_CHECKING:
+    from pipelines.show.replay_pages import ReplayPages
 
 
 def simulate(
@@ -61,6 +64,7 @@ def replay(
     ] = None,
     alerts: Annotated[Path | None, typer.Option(help="Write the alerts (Avro); with --direct.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report (JSON); with --direct.")] = None,
+    pages: Annotated[Path | None, typer.Option(help="Write a page of each event to a folder; with --direct.")] = None,
     as_json: Json = False,
     config: Config = None,
     broker: Broker = None,
@@ -70,6 +74,8 @@ def replay(
     Examples
     --------
       tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --direct --alerts out.avro --report out.json
+
+      tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --direct --pages pages/
 
       tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --speed 1 --rebase-time now
     """
@@ -81,8 +87,8 @@ def replay(
 
     settings = settings_from(config, broker)
     if not direct:
-        if alerts is not None or report is not None:
-            raise ConfigurationError("--alerts and --report are written by --direct; on Kafka, subscribe")
+        if alerts is not None or report is not None or pages is not None:
+            raise ConfigurationError("--alerts, --report and --pages are written by --direct; on Kafka, subscribe")
         stop = threading.Event()
         with progress("replayed") as shown, leaving(stop):
             shift_ns = replay_to_kafka(
@@ -91,14 +97,27 @@ def replay(
             )  # fmt: skip
         show({"shift_s": shift_ns // 1_000_000_000}) if as_json else None
         return
+    watched = _watched(pages)
     with progress("replayed") as shown:
         length_s = 1.0 if block is None else block
-        found = replay_direct(files, settings=settings, block_s=length_s, progress=shown)
+        tap, told = (None, None) if watched is None else (watched.tap, watched.told)
+        found = replay_direct(files, settings=settings, block_s=length_s, progress=shown, tap=tap, told=told)
     if alerts is not None:
         write_report_alerts(found, settings, alerts)
     if report is not None:
         found.write(report)
+    if watched is not None and pages is not None:
+        watched.write(pages, settings)
     show(found.as_dict()) if as_json else typer.echo(report_text(found))
+
+
+def _watched(pages: Path | None) -> ReplayPages | None:
+    """Return what makes pages of a replay, if they are wanted: it draws, and is loaded for that alone."""
+    if pages is None:
+        return None
+    from pipelines.show.replay_pages import ReplayPages
+
+    return ReplayPages()
 
 
 def fetch(

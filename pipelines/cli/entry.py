@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    operate.run, exhibit.demo, data.simulate, data.replay, data.fetch, alerts.subscribe, alerts.skymap,
+    operate.run, exhibit.demo, data.simulate, data.replay, data.fetch, alerts.subscribe, alerts.skymap, alerts.page,
     decide.retract, decide.confirm, operate.doctor,
 ):  # fmt: skip
     app.command()(command)

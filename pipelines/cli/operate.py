@@ -39,9 +39,11 @@ def run(
         typer.echo(render_settings(settings), nl=False)
         return
     from pipelines.live import daemon
+    from pipelines.show.live_pages import with_pages
 
     try:
-        daemon.run(settings)
+        with with_pages(settings.daemon) as hooks:
+            daemon.run(settings, hooks=hooks)
     except Fenced as error:
         if settings.daemon.when_fenced == "wait":
             daemon.stay_down(error)

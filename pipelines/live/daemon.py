@@ -40,6 +40,7 @@ from stream.kafka.ownership import Ownership
 from stream.kafka.producer import Producer
 from stream.kafka.topics import wait_for_topics
 from stream.records import Candidate, Masked, Snapshot, Statistic, WhitenedSegment
+from stream.served_pages import ServedPages
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, Clock, SystemClock, ns_to_gps_s
 
@@ -238,7 +239,9 @@ def run(
             stages, source.status, consumer, publisher, maps, clock, daemon_id, hearing, deployment, prefix
         )  # fmt: skip
         source.housekeeping = housekeeper = Housekeeper(settings, observer, heartbeats, registry)
-        server = HealthServer(settings.daemon.http_host, settings.daemon.http_port, observer.healthy, observer.ready)
+        pages = None if settings.daemon.pages_dir is None else ServedPages(settings.daemon.pages_dir)
+        address = (settings.daemon.http_host, settings.daemon.http_port)
+        server = HealthServer(*address, observer.healthy, observer.ready, pages)
         closing.callback(server.close)
         _await_topics(settings, stop, observer)
         log.info(

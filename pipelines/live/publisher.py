@@ -56,7 +56,7 @@ _LOOK_S = 0.05
 class Published:
     """An alert that Kafka has acknowledged, and when (GPS ns); ``candidate_ns`` is its merger's time.
 
-    ``followed`` tells what it has of its candidate's follow-up.
+    ``followed`` tells what it has of its candidate's follow-up; ``alert`` is what was sent.
     """
 
     superevent_id: str
@@ -65,6 +65,7 @@ class Published:
     number: int
     alert_type: AlertType
     followed: Followed | None = None
+    alert: Outgoing | None = None
 
 
 class Publisher:
@@ -316,9 +317,8 @@ class Publisher:
             after_merger_s=(now_ns - sent.gps_ns) / NS_PER_S,
         )
         if self._on_published is not None:
-            self._on_published(
-                Published(sent.superevent_id, sent.gps_ns, now_ns, sent.number, sent.alert_type, sent.followed)
-            )
+            told = (sent.superevent_id, sent.gps_ns, now_ns, sent.number, sent.alert_type, sent.followed)
+            self._on_published(Published(*told, alert))
 
     # -- the truth ----------------------------------------------------------------------------------------------
 

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pipelines.feeds.archive import Archive, block_hops, with_progress
 from pipelines.follow import in_line
 from pipelines.offline.report import Report
 from pipelines.progress import Progress
-from pipelines.search import compose, one_by_one, search
+from pipelines.search import Tap, compose, one_by_one, search
 from stream.codec.alert import alert_record, write_alerts
-from stream.records import Block
+from stream.records import Block, Revision
 from stream.settings import Settings, with_detectors
 
 
 def replay_direct(
-    paths: Sequence[Path], *, settings: Settings, block_s: float = 1.0, progress: Progress | None = None
+    paths: Sequence[Path],
+    *,
+    settings: Settings,
+    block_s: float = 1.0,
+    progress: Progress | None = None,
+    tap: Tap | None = None,
+    told: Callable[[Revision], None] | None = None,
 ) -> Report:
     """Search archived strain without a broker, as fast as it goes.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    settings : Settings
+    block_s : float
+        Length of a block.
+    progress : callable, optional
+    tap : callable, optional
+        Sees each span.
+    told : callable, optional
+        Is handed each revision when it is made.
 
     Returns
     -------
@@ -29,6 +47,7 @@ def replay_direct(
     archive = Archive.open(paths)
     settings = with_detectors(settings, archive.detectors)
     stages = compose(settings)
+    stages.tap = tap
     report = Report(
         detectors=archive.detectors,
         model=stages.network.card.label,
@@ -36,6 +55,7 @@ def replay_direct(
         stretches=archive.stretches,
         kind=settings.publish.kind,
         follow=in_line(settings, stages.network.card) if settings.localize.enabled else None,
+        told=told,
     )
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
     started = time.perf_counter()

@@ -35,6 +35,8 @@ class Report:
         Gives alerts their time of creation.
     follow : callable or None
         Follows a candidate up, in line: its alert has map and class. None: nobody does.
+    told : callable, optional
+        Is handed each revision when it is made.
     """
 
     revisions: list[Revision] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Report:
     kind: Literal["production", "mock", "test"] = "test"
     clock: Clock = field(default_factory=SystemClock)
     follow: Callable[[Snapshot], Localized] | None = None
+    told: Callable[[Revision], None] | None = None
     _events: Events = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +66,8 @@ class Report:
     def revision(self, revision: Revision) -> None:
         """Take what follows from a candidate."""
         self.revisions.append(revision)
+        if self.told is not None:
+            self.told(revision)
 
     @property
     def candidates(self) -> list[tuple[str, Candidate]]:

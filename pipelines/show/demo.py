@@ -19,8 +19,10 @@ from pipelines.feeds.feed import feed
 from pipelines.live.daemon import Hooks, run
 from pipelines.live.publisher import Published
 from pipelines.progress import Progress
+from pipelines.show.event_page import event_page
+from pipelines.show.evidence import Recorder
 from pipelines.show.local import FOUND_WITHIN_NS, create_topics, local_settings
-from pipelines.show.picture import Recorder, draw
+from pipelines.show.picture import draw
 from pipelines.subscribe import ReceivedAlert, receive
 from stream.errors import TocsinError
 from stream.kafka.embedded import EmbeddedBroker
@@ -121,7 +123,7 @@ class _Watcher:
 
 
 def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResult:
-    """Run the demonstration; write ``alert.avro``, ``alert.json`` and ``event.png`` to ``out``.
+    """Run the demonstration; write ``alert.avro``, ``alert.json``, ``event.html`` and ``event.png`` to ``out``.
 
     Raises
     ------
@@ -188,7 +190,10 @@ def _write(result: DemoResult, watcher: _Watcher, as_json: list[ReceivedAlert], 
     (out / "alert.json").write_text(json.dumps(json.loads(json_alert.raw), indent=2) + "\n")
     result.files = {"avro": str(out / "alert.avro"), "json": str(out / "alert.json")}
     candidate = next((c for c in watcher.candidates if c.gps_ns == alert.extra["gps_ns"]), None)
+    heard = watcher.recorder.around(alert.extra["gps_ns"])
+    (out / "event.html").write_text(event_page(alert.record, alert.extra, heard)[0], encoding="utf-8")
+    result.files["page"] = str(out / "event.html")
     if candidate is not None:
         title = f"{name}: injected merger, SNR {result.network_snr:.1f}"
-        draw(watcher.recorder, candidate, title, out / "event.png")
+        draw(heard, candidate, title, out / "event.png")
         result.files["picture"] = str(out / "event.png")

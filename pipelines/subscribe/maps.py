@@ -91,11 +91,44 @@ def read_map(path: Path, *, combined: bool = False, superevent_id: str | None = 
     DataError
         If it is none of these, or has no map: with the reason that it tells.
     """
-    if path.stat().st_size > MAX_SKYMAP_BYTES["file"]:
-        raise DataError(f"{path} is longer than {MAX_SKYMAP_BYTES['file']} bytes: no sky map and no alert is")
-    payload = path.read_bytes()
+    payload = _bounded(path)
     if payload.startswith(_FITS):
         return FoundMap(decode_skymap(payload, MAX_SKYMAP_BYTES["file"]), payload)
+    told = _alerts(path, payload, superevent_id)
+    for record, _ in reversed(told):
+        fits = _combined(record) if combined else _of_event(record)
+        if fits is not None:
+            words = (clean(record["superevent_id"], _WORD), record["alert_type"])
+            return FoundMap(decode_skymap(fits), fits, *words)
+    raise DataError(f"{path} has no {'combined ' if combined else ''}sky map: {_why(*told[-1], combined)}")
+
+
+def read_kept(path: Path, superevent_id: str | None = None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the alerts of one event in a file, at least one: each record, and what it says beside (JSON alone has it).
+
+    Parameters
+    ----------
+    path : Path
+        An alert (Avro, JSON), or several (Avro).
+    superevent_id : str, optional
+        Which event; without it that of the last alert.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    told = _alerts(path, _bounded(path), superevent_id)
+    return [one for one in told if one[0]["superevent_id"] == told[-1][0]["superevent_id"]]
+
+
+def _bounded(path: Path) -> bytes:
+    if path.stat().st_size > MAX_SKYMAP_BYTES["file"]:
+        raise DataError(f"{path} is longer than {MAX_SKYMAP_BYTES['file']} bytes: no sky map and no alert is")
+    return path.read_bytes()
+
+
+def _alerts(path: Path, payload: bytes, superevent_id: str | None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     if payload[:4] == CONTAINER_MAGIC:
         told: list[tuple[dict[str, Any], dict[str, Any]]] = [(record, {}) for record in read_alerts(payload)]
     else:
@@ -104,12 +137,7 @@ def read_map(path: Path, *, combined: bool = False, superevent_id: str | None = 
         told = [(record, extra) for record, extra in told if record["superevent_id"] == superevent_id]
     if not told:
         raise DataError(f"{path} holds no alert" + (f" of {superevent_id}" if superevent_id is not None else ""))
-    for record, _ in reversed(told):
-        fits = _combined(record) if combined else _of_event(record)
-        if fits is not None:
-            words = (clean(record["superevent_id"], _WORD), record["alert_type"])
-            return FoundMap(decode_skymap(fits), fits, *words)
-    raise DataError(f"{path} has no {'combined ' if combined else ''}sky map: {_why(*told[-1], combined)}")
+    return told
 
 
 def _of_event(record: dict[str, Any]) -> bytes | None:

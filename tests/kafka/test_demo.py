@@ -25,4 +25,5 @@ def test_the_demo_rings_once_and_writes_what_it_shows(tmp_path: Path) -> None:
     assert alert["superevent_id"] == shown["superevent_ids"][0]  # type: ignore[index]
     assert json.loads(Path(result.files["json"]).read_text())["superevent_id"] == alert["superevent_id"]
     assert Path(result.files["picture"]).read_bytes().startswith(b"\x89PNG")
+    assert "whitened strain and Q-scan" in Path(result.files["page"]).read_text()
     assert f"merger to alert: {result.merger_to_alert_s:.3f} s" in demo_text(result)

@@ -30,6 +30,7 @@ COMMANDS = dict(commands())
 ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("replay",): ["x.hdf5"],
     ("skymap",): ["x.fits"],
+    ("page",): ["x.avro"],
     ("fetch",): ["GW150914"],
 }
 NUMBERS = [

@@ -50,10 +50,9 @@ def test_right_ascension_grows_to_the_left() -> None:
         skymap(),
         skymap(dec=1.57, width=0.02, rounds=12, split=64, distance=False),
         skymap(width=2.0, rounds=0),
-        replace(skymap(), distmean_mpc=None),
         replace(skymap(), distmu_mpc=np.full(len(skymap().uniq), np.inf)),
     ],
-    ids=["usual", "at the pole without distance", "all the sky", "no mean", "no line of sight has a distance"],
+    ids=["usual", "at the pole without distance", "all the sky", "no line of sight has a distance"],
 )
 def test_every_map_has_a_picture(made: SkyMap) -> None:
     out = BytesIO()
