@@ -92,6 +92,15 @@ def test_a_number_that_json_lacks_is_not_told() -> None:
     )  # fmt: skip
 
 
+def test_a_reason_of_any_length_is_told_in_short_and_the_alert_is_known_after_a_restart() -> None:
+    """What a library raises can be pages; headers longer than are read would hide the alert: it would be doubled."""
+    alert = encode(about(not_found(CANDIDATE, "no signature matches:\n" + 4000 * "float64 ")), PUBLISH, SIGNIFICANCE)
+    sent = sent_of(b"TS150914a", alert.headers)
+    assert sent is not None and sent.statistic == CANDIDATE.peak.statistic
+    told = decode(alert.avro, alert.headers)[1]["unknown"]["skymap"]
+    assert told.startswith("no signature matches:\nfloat64 ") and len(told) < 1000
+
+
 def test_an_alert_with_a_large_map_is_well_within_what_is_read() -> None:
     alert = encode(about(replace(FOUND, skymap_fits=FITS * 4)), PUBLISH, SIGNIFICANCE)
     assert len(FITS * 4) > 1_000_000

@@ -21,6 +21,8 @@ from stream.timebase import gps_ns_to_iso, gps_ns_to_utc
 
 _NOT_MADE = "not made: localize.enabled is off"
 _NOT_TOLD = "not told by the alert that this one repeats"
+_LONGEST_REASON = 500
+"""Headers are read within bounds; what a library raised can be pages."""
 
 
 def alert_record(revision: Revision, pipeline: str, significance: SignificanceSettings) -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _unknown(revision: Revision, event: Mapping[str, Any]) -> dict[str, str]:
     reasons = {name: known.get(name, otherwise) for name in FOLLOWED_FIELDS if not event[name]}
     if candidate is not None and candidate.p_astro is None:
         reasons["p_astro"] = candidate.p_astro_reason
-    return reasons
+    return {name: reason[:_LONGEST_REASON] for name, reason in reasons.items()}
 
 
 def _decided(decision: Decision) -> dict[str, Any]:
