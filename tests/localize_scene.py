@@ -75,3 +75,9 @@ def moving(changes_s: float, spectrum: Psd, seed: int = 5, seconds: int = 33) ->
     before, after = noise(seconds, seed), noise(seconds, seed, spectrum)
     time_s = np.arange(len(before)) / 4096
     return np.where(time_s < changes_s, before, after)
+
+
+def peak_ns(series: SnrSeries) -> int:
+    """Return when a series is largest, GPS."""
+    seconds, _ = top(series)
+    return START_NS + round(seconds * 1e9)

@@ -1,4 +1,4 @@
-"""Strain from elsewhere: ``simulate``, ``replay``, ``fetch``."""
+"""Strain from elsewhere: ``simulate``, ``replay``, ``localize``, ``fetch``."""
 
 from __future__ import annotations
 
@@ -118,6 +118,39 @@ def _watched(pages: Path | None) -> ReplayPages | None:
     from pipelines.show.replay_pages import ReplayPages
 
     return ReplayPages()
+
+
+def localize(
+    files: Files,
+    gps: Annotated[float, number("GPS time of the merger, within half a second.", 1, 9e9)],
+    peer: Annotated[Literal["bayestar"] | None, typer.Option(help="Another code's map of the same SNR series.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the map (FITS) and its picture.")] = Path("tocsin-localize"),
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Make the sky map of a merger in archived strain, and tell what it was: the loudest peak near a time.
+
+    Time taken is that of the follow-up: filter, map, class and file; the peer's is of its map.
+
+    Examples
+    --------
+      tocsin localize H-H1_*.hdf5 L-L1_*.hdf5 --gps 1126259462.42
+
+      tocsin localize H-H1_*.hdf5 L-L1_*.hdf5 --gps 1126259462.42 --peer bayestar --json
+    """
+    from rich.console import Console
+
+    from pipelines.offline.localize import localize_archive
+    from pipelines.show.localized import as_dict, table, write
+
+    result = localize_archive(files, gps, settings=settings_from(config), peer=peer)
+    paths = write(result, out)
+    if as_json:
+        show(as_dict(result, paths["fits"]))
+        return
+    Console().print(table(result))
+    for kind, path in paths.items():
+        typer.echo(f"{kind}: {path}")
 
 
 def fetch(

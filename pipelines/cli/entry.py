@@ -25,8 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    operate.run, exhibit.demo, data.simulate, data.replay, data.fetch, alerts.subscribe, alerts.skymap, alerts.page,
-    decide.retract, decide.confirm, operate.doctor,
+    operate.run, exhibit.demo, data.simulate, data.replay, data.localize, data.fetch, alerts.subscribe, alerts.skymap,
+    alerts.page, decide.retract, decide.confirm, operate.doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(operate.topics_app, name="topics")

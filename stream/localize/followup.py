@@ -92,6 +92,16 @@ class FollowUp:
                 reasons["skymap"] = found.reasons["skymap"]
         return replace(found, reasons=reasons, seconds=time.perf_counter() - began)
 
+    def series(self, snapshot: Snapshot) -> tuple[SnrSeries, ...]:
+        """Return the SNR series that a candidate's map is made of: what another code makes its own of.
+
+        Raises
+        ------
+        DataError
+            If the snapshot cannot be filtered.
+        """
+        return self._filter.filter(snapshot).series
+
     def _with_map(self, found: Localized, skymap: SkyMap, filtered: Filtered, seconds: float) -> Localized:
         """Return what was found with the map in it, or with the reason why it cannot be written."""
         history = self._history(found.candidate, filtered)

@@ -29,6 +29,7 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tu
 COMMANDS = dict(commands())
 ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("replay",): ["x.hdf5"],
+    ("localize",): ["x.hdf5"],
     ("skymap",): ["x.fits"],
     ("page",): ["x.avro"],
     ("fetch",): ["GW150914"],
