@@ -128,7 +128,7 @@ class FollowUps:
                 self._keep_ready()
                 if (work := self._next()) is not None:
                     self._follow(work)
-            except Exception as error:  # a supervisor: unpickling raises anything, as when the program was replaced
+            except (OSError, EOFError, TimeoutError, pickle.UnpicklingError) as error:
                 self._lost(error)
             self._in_hand = None
         self._end()

@@ -23,8 +23,8 @@ SNR_AT_EDGE = 4.0
 """Nothing is looked for beyond the distance at which the most sensitive detector has this SNR (as in BAYESTAR)."""
 
 _SLACK_S = 0.005  # about the loudest peak; BAYESTAR's
-_STEP_ERRORS = 1.25  # the sum over a Gaussian at such steps is exact to 1e-5
-_COARSEST_STEP_S = 1.0 / 2048.0
+_STEP_ERRORS = 1.6  # the sum over a Gaussian at such steps is exact to 1e-3
+_COARSEST_STEP_S = 1.0 / 1024.0
 _MOST_SLACK_S = 0.05
 _TAPS = 16
 _KAISER_BETA = 7.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.healpix import area_sr, uniq_of
 from stream.localize.arrival import Arrival
-from stream.localize.kernel import orientations, pixels
+from stream.localize.kernel import Orientations, orientations, pixels
 from stream.localize.radial import Fits, fit
 from stream.localize.triangulate import children, directions, triangulate
 from stream.types import FloatArray, IntArray
@@ -21,7 +21,8 @@ class Fidelity:
     Attributes
     ----------
     polarizations, inclinations : int
-        Orientations summed over; see ``kernel``.
+        Orientations summed over, see ``kernel``; of a loud event several times as many, since a pixel's likelihood is
+        the narrower in them the louder it is.
     rounds, split : int
         How often the pixels of the largest probability are split, and how many of them.
     last_order : int
@@ -40,6 +41,11 @@ class Fidelity:
 DEFAULT = Fidelity()
 _SETTLED = 1.0
 """The reference of the cut is taken anew when it is off by more."""
+
+
+_FINER_ABOVE_SNR = (15.0, 35.0, 60.0)
+"""Network SNR, scaled, above which orientations are twice, three and four times as fine. Against maps with many more,
+the overlap is then 0.99 or more at SNR 30, 60 and 100, where 4 x 6 have 0.98, 0.90 and 0.75 in the worst of six."""
 
 
 class Grid:
@@ -67,7 +73,6 @@ class Grid:
         other, what fits best is lower: then it is the reference, and directions come back that had been left out.
         """
         self._fidelity = fidelity
-        self._turned = orientations(fidelity.polarizations, fidelity.inclinations)
         self._most_p = float(np.sqrt(np.square(arrival.response).sum()))
         self._reference = np.inf
         self._fits: Fits | None = None
@@ -76,6 +81,7 @@ class Grid:
             covering = triangulate(arrival, self._reference, fidelity.cut)
             self._reference, self._arrival = covering.reference, covering.arrival
             looked_at = covering.order[covering.is_in], covering.index[covering.is_in]
+            self._turned = _orientations(fidelity, self._reference)
             before = self._reference
             value, moments, best = self._look(*looked_at)
             if best > before - _SETTLED:
@@ -118,3 +124,8 @@ class Grid:
             self._reference = found
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.log(summed[:, 0]) + fits.peak, summed[:, 1:] / summed[:, :1], found
+
+
+def _orientations(fidelity: Fidelity, reference: float) -> Orientations:
+    times = 1 + sum(np.sqrt(2.0 * reference) > snr for snr in _FINER_ABOVE_SNR)
+    return orientations(times * fidelity.polarizations, times * fidelity.inclinations)

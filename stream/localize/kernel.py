@@ -13,6 +13,7 @@ those over orientations float64.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,9 @@ LANES = 24
 """How many orientations are summed side by side: three vectors of 256 bits. Loops over fewer are unrolled by the
 compiler before it could make vectors of them."""
 
+
+TIMES_CUT = 12.0
+"""Log-likelihood below a pixel's best time at which other times of it are left out."""
 
 P = COEFFICIENTS
 SUM = P + 1
@@ -51,6 +55,7 @@ class Orientations(NamedTuple):
     weight: FloatArray
 
 
+@cache
 def orientations(polarizations: int, inclinations: int) -> Orientations:
     """Return evenly spaced polarisations, and Gauss-Legendre nodes (an even number) in the cosine of inclination."""
     node, weight = np.polynomial.legendre.leggauss(inclinations)
@@ -84,7 +89,7 @@ def antenna(direction: FloatArray, response: FloatArray) -> tuple[FloatArray, Fl
 
 @compiled
 def hear(direction: FloatArray, arrival: Arrival, least: float, heard: Float32Array, kept: Float32Array) -> int:
-    """Fill in what the detectors have at the times at which all together have at least half a squared SNR.
+    """Fill in what the detectors have at the times at which all together have enough: half a squared SNR, or the cut.
 
     ``heard`` has the shape (2 n_detectors + 1, times): real and imaginary parts, and half the squared SNR; ``kept``
     (times, 2 n_detectors) gets those that count. Returns how many there are.
@@ -111,7 +116,10 @@ def hear(direction: FloatArray, arrival: Arrival, least: float, heard: Float32Ar
             heard[2 * d, k] = zr
             heard[2 * d + 1, k] = zi
             heard[2 * count, k] += zr * zr + zi * zi
-    used, twice = 0, np.float32(2.0 * least)
+    most = np.float32(0.0)
+    for k in range(steps):
+        most = max(most, heard[2 * count, k])
+    used, twice = 0, max(np.float32(2.0 * least), most - np.float32(2.0 * TIMES_CUT))
     for k in range(steps):
         if heard[2 * count, k] >= twice:
             for d in range(2 * count):

@@ -63,8 +63,8 @@ def _as_map(grid: Grid, event: Event, detectors: tuple[str, ...]) -> SkyMap:
     mu, sigma, norm = from_moments(mean, np.sqrt(np.maximum(square - np.square(mean), 0.0)))
     seen = np.isfinite(mean)
     probability = (density * area)[seen]
-    first = float(probability @ mean[seen] / probability.sum())
-    second = float(probability @ square[seen] / probability.sum())
+    first = float((probability * mean[seen]).sum() / probability.sum())
+    second = float((probability * square[seen]).sum() / probability.sum())
     edge = event.edge_mpc
     return SkyMap(
         uniq[rising], density + _FLOOR / (4.0 * np.pi), mu * edge, sigma * edge, norm / edge**2, first * edge,

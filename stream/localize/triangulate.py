@@ -15,6 +15,9 @@ from stream.types import BoolArray, Float32Array, FloatArray, IntArray
 FIRST_ORDER = 4
 _LAST_ORDER = 9
 _FEW = 400
+_LIKELY = 64
+"""Pixels with the largest bounds, in which the most that detectors have together is looked for."""
+
 _RADIUS = 1.05
 """No point of a pixel is farther from its centre than this times sqrt(pi / 3) / nside."""
 
@@ -60,9 +63,10 @@ def triangulate(arrival: Arrival, reference: float, cut: float) -> Covering:
     sharp *= np.float32(0.5)
     while True:
         way = directions(uniq_of(order, index))
-        wide = _widened(sharp, arrival, _RADIUS * np.sqrt(np.pi / 3.0) / (1 << order))
-        bound = bounds(way, arrival, wide)
-        known = min(reference, float(bounds(way, arrival, sharp).max()))
+        coarse, wide = _widened(sharp, arrival, _RADIUS * np.sqrt(np.pi / 3.0) / (1 << order))
+        bound = bounds(way, coarse, wide)
+        likely = np.argsort(-bound)[:_LIKELY]
+        known = min(reference, float(bounds(way[likely], arrival, sharp).max()))
         is_in = bound >= known - cut
         out_order.append(np.full(int((~is_in).sum()), order))
         out_index.append(index[~is_in])
@@ -73,16 +77,25 @@ def triangulate(arrival: Arrival, reference: float, cut: float) -> Covering:
     inside = len(index)
     all_order = np.concatenate((*out_order, np.full(inside, order))).astype(np.int64)
     all_index = np.concatenate((*out_index, index)).astype(np.int64)
-    first, last = window(way[is_in], arrival, wide, known - cut)
-    narrowed = arrival._replace(start_s=arrival.start_s + first * arrival.step_s, steps=last - first + 1)
+    first, last = window(way[is_in], coarse, wide, known - cut)
+    narrowed = _narrowed(arrival, coarse.start_s + (first - 0.5) * coarse.step_s, (last - first + 1) * coarse.step_s)
     return Covering(all_order, all_index, np.arange(len(all_order)) >= len(all_order) - inside, known, narrowed)
 
 
-def _widened(sharp: Float32Array, arrival: Arrival, radius: float) -> Float32Array:
-    """Return the running maximum of each detector's power over half a pixel's light time, a sample and a step."""
+def _widened(sharp: Float32Array, arrival: Arrival, radius: float) -> tuple[Arrival, Float32Array]:
+    """Return steps as coarse as pixels are, and the running maximum of each detector's power over pixel and step."""
     light_s = radius * np.sqrt(np.square(arrival.offset_s).sum(axis=1))
-    half = np.ceil((light_s + 0.5 * arrival.step_s) * arrival.rate_hz).astype(int) + 1
-    return np.stack([maximum_filter1d(row, 2 * int(h) + 1) for row, h in zip(sharp, half, strict=True)])
+    times = max(int(0.5 * light_s.max() / arrival.step_s), 1)
+    coarse = arrival._replace(step_s=times * arrival.step_s, steps=-(-arrival.steps // times))
+    half = np.ceil((light_s + 0.5 * coarse.step_s) * arrival.rate_hz).astype(int) + 1
+    return coarse, np.stack([maximum_filter1d(row, 2 * int(h) + 1) for row, h in zip(sharp, half, strict=True)])
+
+
+def _narrowed(arrival: Arrival, start_s: float, length_s: float) -> Arrival:
+    """Return the arrival with the steps alone that lie in a stretch."""
+    first = max(int((start_s - arrival.start_s) / arrival.step_s), 0)
+    last = min(first + int(np.ceil(length_s / arrival.step_s)) + 1, arrival.steps)
+    return arrival._replace(start_s=arrival.start_s + first * arrival.step_s, steps=last - first)
 
 
 def directions(uniq: IntArray) -> FloatArray:

@@ -10,6 +10,7 @@ import pytest
 from pipelines.evaluate.skymap_injections import Binary, SkyInjection, inject, make_series
 from stream.errors import DataError
 from stream.healpix import split_uniq
+from stream.localize.grid import Fidelity
 from stream.localize.likeness import overlap, searched
 from stream.localize.skymap import localize
 from stream.records.followup import SkyMap, SnrSeries
@@ -146,6 +147,16 @@ def test_a_series_that_cannot_be_is_refused_by_name(quiet: SkyInjection, what: s
     bad = broken(quiet.series[0], what)
     with pytest.raises(DataError, match=bad.detector):
         localize([bad, *quiet.series[1:]], SETTINGS)
+
+
+@pytest.mark.parametrize("snr", [40.0, 90.0])
+def test_a_loud_map_is_fine_enough_in_orientation(snr: float) -> None:
+    near = loud(60.0)
+    noisy = make_series(
+        replace(near.binary, distance_mpc=60.0 * near.snr / snr), HLV, np.random.default_rng((5, int(snr)))
+    )
+    ours, finer = localize(noisy.series, SETTINGS), localize(noisy.series, SETTINGS, Fidelity(8, 12))
+    assert overlap(ours, finer) > 0.985
 
 
 def test_no_series_or_one_detector_twice_is_refused(quiet: SkyInjection) -> None:
