@@ -148,14 +148,14 @@ def test_no_kill_and_no_lost_answer_loses_doubles_or_disorders_an_alert(
 def live_with_maps(
     settings: Settings, findings: list[Candidate], place: list[int], maps: list[tuple[bool, int]], turns: list[bool]
 ) -> None:
-    """The same with a follow-up, whose maps come in time or late, after up to two more candidates."""
+    """The same with a follow-up: each map comes some candidates later, in time or, after two at most, late."""
     publisher = Publisher(settings, SystemClock())
     begin = max(0, place[0] - 2)
-    for index in range(begin, len(findings) + 2):
+    for index in range(begin, len(findings) + 4):
         if index < len(findings):
             publisher.publish(findings[index], 600.0 if maps[index][0] else 0.0)
         for k in range(begin, min(index + 1, len(findings))):
-            if k + maps[k][1] == index:
+            if k + (maps[k][1] if maps[k][0] else min(2, maps[k][1])) == index:
                 publisher.publish(mapped(findings[k]))
         if turns[index]:
             publisher._drain()
@@ -170,8 +170,8 @@ def live_with_maps(
 @given(
     st.lists(PEAKS, min_size=1, max_size=6, unique_by=lambda peak: peak[:2]),
     FAULTS,
-    st.lists(st.tuples(st.booleans(), st.integers(0, 2)), min_size=6, max_size=6),
-    st.lists(st.booleans(), min_size=8, max_size=8),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=6, max_size=6),
+    st.lists(st.booleans(), min_size=10, max_size=10),
 )
 def test_no_kill_loses_or_doubles_an_alert_that_waits_for_its_map_or_the_map_that_comes_late(
     peaks: list[tuple[int, int, int]], faults: list[tuple[int, type[BaseException]]], maps: list[tuple[bool, int]],
