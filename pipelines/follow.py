@@ -21,7 +21,7 @@ from stream.superevent import not_found
 
 FOLLOW_UP = "stream.localize.followup:FollowUp"
 """Makes the follower, from the settings and the card of the network."""
-REFINEMENT = "stream.localize.refine:Refinement"
+REFINEMENT = "stream.localize.refine:refinement"
 """Makes the one that makes BAYESTAR's map of what was mapped before."""
 LENGTH = struct.Struct("<Q")
 START_S = 120.0
@@ -33,7 +33,7 @@ Kind = Literal["ready", "unable", "found", "failed"]
 class Follower(Protocol):
     """Who finds where a candidate came from, and what it is."""
 
-    def follow(self, *work: Any) -> Localized:
+    def follow(self, snapshot: Snapshot, /) -> Localized:
         """Return what it found."""
         ...
 
@@ -50,11 +50,14 @@ class Order:
         What that is called with.
     timeout_s : float
         Longest time of one answer.
+    nice : int
+        By how much its process yields to others.
     """
 
     maker: str
     arguments: tuple[Any, ...]
     timeout_s: float
+    nice: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,10 @@ def make(order: Order) -> tuple[Follower | None, Answer]:
         return None, Answer("unable", why=str(error))
 
 
-def ask(follower: Follower, work: tuple[Any, ...]) -> Answer:
+def ask(follower: Follower, snapshot: Snapshot) -> Answer:
     """Return what a follower found, or why it failed."""
     try:
-        return Answer("found", follower.follow(*work))
+        return Answer("found", follower.follow(snapshot))
     except Exception as error:  # a supervisor: one candidate's failure is not the next one's
         return Answer("failed", why=str(error) if isinstance(error, TocsinError) else repr(error))
 
@@ -98,7 +101,7 @@ def in_line(settings: Settings, card: ModelCard, maker: str = FOLLOW_UP) -> Call
             made.append(make(Order(maker, (settings, card), settings.localize.timeout_s)))
         follower, answer = made[0]
         if follower is not None:
-            answer = ask(follower, (snapshot,))
+            answer = ask(follower, snapshot)
         return answer.found or not_found(snapshot.candidate, f"not made: {answer.why}")
 
     return follow

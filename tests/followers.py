@@ -46,6 +46,17 @@ def scripted(*_: object) -> Scripted:
     return Scripted()
 
 
+class Refined(Scripted):
+    """Find BAYESTAR's map."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def follow(self, snapshot: Snapshot) -> Localized:
+        """Follow with the other method."""
+        return mapped(snapshot.candidate, "bayestar")
+
+
 def unable(*_: object) -> Scripted:
     """Refuse to be made."""
     raise ModelError("network first has no templates")

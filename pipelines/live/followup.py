@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
@@ -42,7 +42,6 @@ class _Work:
     less_loud: float
     number: int
     snapshot: Snapshot = field(compare=False)
-    more: tuple[Any, ...] = field(compare=False)
 
 
 class FollowUps:
@@ -89,13 +88,13 @@ class FollowUps:
         """Close."""
         self.close()
 
-    def submit(self, snapshot: Snapshot, *more: Any) -> None:
-        """Hand a snapshot over, and what the follower gets beside it; returns at once.
+    def submit(self, snapshot: Snapshot) -> None:
+        """Hand a snapshot over; returns at once.
 
         If too many wait, the least loud of them all is answered here and now.
         """
         candidate = snapshot.candidate
-        work = _Work(candidate.far_hz, -candidate.peak.statistic, next(self._numbers), snapshot, more)
+        work = _Work(candidate.far_hz, -candidate.peak.statistic, next(self._numbers), snapshot)
         with self._changed:
             heapq.heappush(self._waiting, work)
             left = max(self._waiting) if len(self._waiting) > self._queue else None
@@ -173,7 +172,7 @@ class FollowUps:
             self._answer(work, f"not made: {self._unable}")
             return
         began_s = time.monotonic()
-        answer = self._ask((work.snapshot, *work.more), self._made_of.timeout_s)
+        answer = self._ask(work.snapshot, self._made_of.timeout_s)
         metrics.FOLLOWUP_SECONDS.labels(self._what).observe(time.monotonic() - began_s)
         self._failures = 0
         if answer.found is not None:

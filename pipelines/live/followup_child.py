@@ -15,7 +15,6 @@ from typing import Any
 from pipelines.follow import LENGTH, START_S, Answer, Order, ask, make, packed
 
 _GRACE_S = 1.0
-_NICE = 5
 
 
 def main() -> None:
@@ -26,14 +25,14 @@ def main() -> None:
     order = _read()
     if not isinstance(order, Order):
         return
-    os.nice(_NICE)
+    os.nice(order.nice)
     signal.setitimer(signal.ITIMER_REAL, START_S)
     follower, answer = make(order)
     signal.setitimer(signal.ITIMER_REAL, 0)
     _write(answers, answer)
-    while follower is not None and (work := _read()) is not None:
+    while follower is not None and (snapshot := _read()) is not None:
         signal.setitimer(signal.ITIMER_REAL, order.timeout_s + _GRACE_S)
-        answer = ask(follower, work)
+        answer = ask(follower, snapshot)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write(answers, answer)
 

@@ -14,8 +14,9 @@ from stream.infer import ModelCard
 from stream.records import Finding, Localized, Snapshot
 from stream.settings import Settings
 
-_REFINING = 12
-"""A refined map may take so many times as long: BAYESTAR's takes ten seconds of two processors for three detectors."""
+_REFINING = 24
+"""A refined map may take so many times as long: BAYESTAR's takes twenty seconds of one core for three detectors."""
+_NICE, _NICER = 5, 10
 
 
 class Maps:
@@ -28,8 +29,8 @@ class Maps:
         The card of the network that is live now.
     publish : callable
         Takes what was found, from a thread of the follow-up.
-    maker : str
-        What makes the follower.
+    maker, refiner : str
+        What makes the follower, and the one that refines.
 
     Attributes
     ----------
@@ -39,21 +40,20 @@ class Maps:
 
     def __init__(
         self, settings: Settings, card: Callable[[], ModelCard], publish: Callable[[Finding], Any],
-        maker: str = FOLLOW_UP,
+        maker: str = FOLLOW_UP, refiner: str = REFINEMENT,
     ) -> None:  # fmt: skip
         localize = settings.localize
         self.wait_s = settings.publish.wait_for_map_s if localize.enabled else None
         self._publish = publish
         self._maps = self._refined = None
 
-        def order(maker: str, times: int) -> Callable[[], Order]:
-            return lambda: Order(maker, (settings, card()), times * localize.timeout_s)
+        def order(maker: str, times: int, nice: int) -> Callable[[], Order]:
+            return lambda: Order(maker, (settings, card()), times * localize.timeout_s, nice)
 
         if localize.enabled:
-            self._maps = FollowUps(order(maker, 1), self._found, localize.queue)
+            self._maps = FollowUps(order(maker, 1, _NICE), self._found, localize.queue)
         if localize.enabled and localize.refine != "none":
-            found = lambda _, localized: publish(localized)  # noqa: E731
-            self._refined = FollowUps(order(REFINEMENT, _REFINING), found, localize.queue, "refined")
+            self._refined = FollowUps(order(refiner, _REFINING, _NICER), self._found_again, localize.queue, "refined")
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -81,4 +81,7 @@ class Maps:
     def _found(self, snapshot: Snapshot, localized: Localized) -> None:
         self._publish(localized)
         if self._refined is not None and localized.skymap_fits:
-            self._refined.submit(snapshot, localized)
+            self._refined.submit(snapshot)
+
+    def _found_again(self, _: Snapshot, localized: Localized) -> None:
+        self._publish(localized)

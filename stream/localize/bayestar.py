@@ -38,7 +38,7 @@ def bayestar_map(series: Sequence[SnrSeries], response_factor: float) -> SkyMap:
     DataError
         If sample rates differ, or a series does not cover the time that BAYESTAR looks at.
     """
-    core, distance = _ligo_skymap()
+    core, distance = ligo_skymap()
     series = sorted(series, key=lambda s: s.detector)
     rates = {s.sample_rate_hz for s in series}
     if len(rates) != 1:
@@ -57,7 +57,14 @@ def bayestar_map(series: Sequence[SnrSeries], response_factor: float) -> SkyMap:
     return _as_map(found, distance, tuple(s.detector for s in series), centre_ns)
 
 
-def _ligo_skymap() -> tuple[ModuleType, ModuleType]:
+def ligo_skymap() -> tuple[ModuleType, ModuleType]:
+    """Return its modules ``core`` and ``distance``.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not installed.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of numpy, about how it sets docstrings

@@ -37,11 +37,12 @@ from stream.records import (
     WhitenedSegment,
 )
 from stream.regions import credible_areas_deg2
-from stream.settings import Settings
+from stream.settings import LocalizeSettings, Settings
 from stream.superevent import not_found
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
 
 _Result = TypeVar("_Result")
+MakeMap = Callable[[Sequence[SnrSeries], LocalizeSettings], SkyMap]
 _SHARE, _SHARE_STD = 5.0 / 9.0, (20.0 / 810.0) ** 0.5
 _CLASS = ("classification", "properties", "mchirp_source")
 
@@ -54,6 +55,10 @@ class FollowUp:
     settings : Settings
     card : ModelCard
         Of the network that finds the candidates: the templates are its own where it has any, and the shipped ones else.
+    make_map : callable or None
+        Makes the sky map, where it is not ours (:mod:`stream.localize.refine`); nothing of it is compiled then.
+    method : str
+        Its name in alerts.
 
     Raises
     ------
@@ -61,13 +66,17 @@ class FollowUp:
         If the templates cannot be read.
     """
 
-    def __init__(self, settings: Settings, card: ModelCard) -> None:
+    def __init__(
+        self, settings: Settings, card: ModelCard, make_map: MakeMap | None = None, method: str = "tocsin"
+    ) -> None:
         own = card.kind == "filterbank"
         bank = read_bank(card.folder / BANK if own else SHIPPED)
         self._settings = settings.localize
+        self._make_map, self._method = make_map, method
         self._filter = MatchedFilter(bank, own=own, low_hz=settings.condition.low_frequency_hz)
-        warm()
-        self.follow(_nothing_much())
+        if make_map is None:
+            warm()
+            self.follow(_nothing_much())
 
     def follow(self, snapshot: Snapshot) -> Localized:
         """Return where a candidate came from and what it is, as far as it can be told."""
@@ -77,7 +86,7 @@ class FollowUp:
         if filtered is None:
             return replace(not_found(candidate, f"no matched filter: {why}"), seconds=time.perf_counter() - began)
         reasons: dict[str, str] = {}
-        skymap, why = _attempt(lambda: localize(filtered.series, self._settings))
+        skymap, why = _attempt(lambda: (self._make_map or localize)(filtered.series, self._settings))
         if skymap is None:
             reasons["skymap"] = why
         distance_mpc = _distance_mpc(skymap, filtered.series)
@@ -90,7 +99,7 @@ class FollowUp:
             found = self._with_map(found, skymap, filtered, time.perf_counter() - began)
             if found.skymap_fits is None:
                 reasons["skymap"] = found.reasons["skymap"]
-        return replace(found, reasons=reasons, seconds=time.perf_counter() - began)
+        return replace(found, reasons=reasons, method=self._method, seconds=time.perf_counter() - began)
 
     def series(self, snapshot: Snapshot) -> tuple[SnrSeries, ...]:
         """Return the SNR series that a candidate's map is made of: what another code makes its own of.

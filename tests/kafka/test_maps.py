@@ -46,7 +46,7 @@ def test_a_follow_up_that_is_killed_costs_one_alert_its_map_and_no_alert_its_tim
     with Run(settings, follower="followers:KilledOnce") as run:
         run.wait_until_attended()
         start_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
-        mergers_ns = (start_ns + 13 * NS_PER_S, start_ns + 17 * NS_PER_S)
+        mergers_ns = (start_ns + 13 * NS_PER_S, start_ns + 15 * NS_PER_S)
         feed(two_mergers(start_ns, mergers_ns), settings, clock)
         time.sleep(1.0)
         assert run.observer is not None

@@ -13,10 +13,12 @@ from stream.codec.skymap import decode_skymap
 from stream.errors import DataError
 from stream.infer import open_model
 from stream.infer.filterbank.waveforms import chirp_mass_msun
-from stream.localize import followup
+from stream.localize import followup, refine
 from stream.localize.followup import FollowUp
-from stream.records import Snapshot
-from stream.settings import Settings
+from stream.localize.skymap import localize
+from stream.records import Followed, SkyMap, Snapshot, SnrSeries
+from stream.settings import LocalizeSettings, Settings
+from stream.superevent.sameness import tells_more
 
 FIELDS = {"skymap", "classification", "properties", "mchirp_source"}
 
@@ -123,3 +125,20 @@ def test_one_detector_is_enough_for_a_map(follower: FollowUp, seen: Snapshot) ->
     assert found.skymap_fits is not None
     assert found.area90_deg2 is not None
     assert found.area90_deg2 > 10_000.0
+
+
+def test_a_refined_follow_up_has_another_map_and_all_else_as_before(
+    follower: FollowUp, seen: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it can take the place of what was told: nothing that an alert had is missing. (BAYESTAR takes long.)"""
+
+    def bayestar_map(series: tuple[SnrSeries, ...], response_factor: float) -> SkyMap:
+        assert response_factor == LocalizeSettings().response_factor
+        return replace(localize(series, LocalizeSettings()), creator="BAYESTAR")
+
+    monkeypatch.setattr(refine, "bayestar_map", bayestar_map)
+    ours, theirs = follower.follow(seen), refine.refinement(Settings(), open_model("carillon")).follow(seen)
+    assert (theirs.method, theirs.reasons) == ("bayestar", {})
+    assert decode_skymap(theirs.skymap_fits or b"").creator == "BAYESTAR"
+    assert (theirs.mchirp_msun, theirs.source) == (ours.mchirp_msun, ours.source)
+    assert tells_more(Followed.of(theirs), Followed.of(ours))
