@@ -8,9 +8,10 @@ import pytest
 
 from pipelines.offline.replay import replay_direct
 from pipelines.offline.report import Report
+from stream.codec.alert import alert_record
 from stream.errors import StrainFileError
-from stream.records import Candidate
-from stream.settings import Settings
+from stream.records import FOLLOWED_FIELDS, Candidate
+from stream.settings import LocalizeSettings, Settings, SignificanceSettings
 from stream.timebase import NS_PER_S
 
 GW150914 = 1126259462.42
@@ -25,8 +26,12 @@ def files(data_dir: Path, pattern: str) -> list[Path]:
     return found
 
 
-def search(paths: list[Path], block_s: float = 1.0) -> Report:
-    return replay_direct(paths, settings=Settings(), block_s=block_s)
+NO_MAPS = LocalizeSettings(enabled=False)
+"""What is found is the same with and without them."""
+
+
+def search(paths: list[Path], block_s: float = 1.0, localize: LocalizeSettings = NO_MAPS) -> Report:
+    return replay_direct(paths, settings=Settings(localize=localize), block_s=block_s)
 
 
 def only(report: Report) -> Candidate:
@@ -35,13 +40,31 @@ def only(report: Report) -> Candidate:
 
 
 @pytest.fixture(scope="module")
-def gw150914(data_dir: Path) -> Candidate:
-    return only(search(files(data_dir, "GW150914/*_4_V2*.hdf5")))
+def told(data_dir: Path) -> Report:
+    return search(files(data_dir, "GW150914/*_4_V2*.hdf5"), localize=LocalizeSettings())
+
+
+@pytest.fixture(scope="module")
+def gw150914(told: Report) -> Candidate:
+    return only(told)
 
 
 def test_gw150914_is_found_once_within_50_ms(gw150914: Candidate) -> None:
     assert gw150914.gps_ns / 1e9 == pytest.approx(GW150914, abs=0.05)
     assert gw150914.peak.detectors == ("H1", "L1")
+
+
+def test_the_alert_of_gw150914_says_where_it_was_and_what(told: Report) -> None:
+    """LVK: 440 Mpc (+150, -170), a binary black hole; H1 and L1 alone leave a ring's part of the sky."""
+    alert = alert_record(told.revisions[-1], "Tocsin", SignificanceSettings())
+    followed = told.revisions[-1].followed
+    assert followed is not None
+    assert followed.known == FOLLOWED_FIELDS
+    assert followed.area90_deg2 == pytest.approx(400.0, abs=250.0)
+    assert followed.distance_mpc == pytest.approx(440.0, abs=150.0)
+    assert alert["event"]["classification"]["BBH"] > 0.9
+    assert alert["event"]["properties"]["HasNS"] < 0.01
+    assert alert["event"]["skymap"].startswith(b"SIMPLE")
 
 
 @pytest.mark.parametrize("block_s", [1 / 16, 1 / 4, 4.0])
