@@ -195,9 +195,8 @@ class FollowUps:
 
         One that was not even ready had all that waits.
         """
-        assert self._made_of is not None
-        hung = isinstance(error, TimeoutError)
-        why = f"not made within {self._made_of.timeout_s:g} s" if hung else "not made: its process ended"
+        hung, made_of = isinstance(error, TimeoutError), self._made_of
+        why = f"not made within {made_of.timeout_s:g} s" if hung and made_of else "not made: its process ended"
         work, self._in_hand = self._in_hand, None
         self._end()
         self._failures += 1
