@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 
 from findings import mapped
 
@@ -13,8 +14,15 @@ from stream.records import Localized, Snapshot
 from stream.settings import Settings
 
 
+class _Unreadable:
+    """What is no number when it is unpickled."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        return int, ("none",)
+
+
 class Scripted:
-    """Find a map at once, unless the candidate's statistic is one of these: then hang, die or raise.
+    """Find a map at once, unless the candidate's statistic is one of these: then hang, die, raise or answer nonsense.
 
     Parameters
     ----------
@@ -22,7 +30,7 @@ class Scripted:
         Time that an answer takes.
     """
 
-    HANGS, DIES, RAISES = 101.0, 102.0, 103.0
+    HANGS, DIES, RAISES, ANSWERS_NONSENSE = 101.0, 102.0, 103.0, 104.0
 
     def __init__(self, pace_s: float = 0.0) -> None:
         self._pace_s = pace_s
@@ -37,6 +45,8 @@ class Scripted:
             os.kill(os.getpid(), signal.SIGKILL)
         if statistic == self.RAISES:
             raise ValueError("a matrix is singular")
+        if statistic == self.ANSWERS_NONSENSE:
+            return replace(mapped(snapshot.candidate), reasons={"skymap": _Unreadable()})  # type: ignore[dict-item]
         time.sleep(self._pace_s)
         return mapped(snapshot.candidate)
 

@@ -127,7 +127,7 @@ class FollowUps:
                 self._keep_ready()
                 if (work := self._next()) is not None:
                     self._follow(work)
-            except (OSError, EOFError, TimeoutError, pickle.UnpicklingError) as error:
+            except Exception as error:  # a supervisor: unpickling raises anything, as when the program was replaced
                 self._lost(error)
             self._in_hand = None
         self._end()

@@ -1,14 +1,14 @@
 """``tocsin demo``: the whole pipeline in one process, with nothing else installed.
 
 An embedded broker, two synthetic detectors with witnesses that send in real time, one glitch, one merger; the daemon
-as it runs in production; a subscriber. It ends with the alert, as Avro and JSON, and a picture.
+as it runs in production; a subscriber. It ends with the alert, as Avro and JSON, its page and a picture.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,21 +19,22 @@ from pipelines.feeds.feed import feed
 from pipelines.live.daemon import Hooks, run
 from pipelines.live.publisher import Published
 from pipelines.progress import Progress
-from pipelines.show.event_page import event_page
 from pipelines.show.evidence import Recorder
+from pipelines.show.live_pages import LivePages
 from pipelines.show.local import FOUND_WITHIN_NS, create_topics, local_settings
 from pipelines.show.picture import draw
 from pipelines.subscribe import ReceivedAlert, receive
 from stream.errors import TocsinError
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.reading import read_all
-from stream.records import Block, Candidate
+from stream.records import Block, Candidate, Statistic, WhitenedSegment
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
 from stream.simulate.waveforms import BinaryParameters
 from stream.timebase import NS_PER_S, SystemClock
 
 log = structlog.get_logger()
 
+_PAGES_S = 60.0
 GLITCH_S, MERGER_S, END_S = 16.0, 20.3, 24.0
 """Seconds from the first sample: the PSD is usable after 8, filters are in force after 13; then the search hears."""
 
@@ -112,18 +113,31 @@ class Background:
 class _Watcher:
     """What the demo remembers of the running daemon."""
 
+    pages: LivePages
     recorder: Recorder = field(default_factory=Recorder)
     candidates: list[Candidate] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     started: threading.Event = field(default_factory=threading.Event)
 
     def hooks(self) -> Hooks:
-        """Return the hooks that fill this."""
-        return Hooks(lambda *_: self.started.set(), self.candidates.append, self.published.append, self.recorder)
+        """Return the hooks that fill this, and have the pages written."""
+        return Hooks(lambda *_: self.started.set(), self._candidate, self._published, self._tap)
+
+    def _candidate(self, candidate: Candidate) -> None:
+        self.candidates.append(candidate)
+        self.pages.candidate(candidate)
+
+    def _published(self, published: Published) -> None:
+        self.published.append(published)
+        self.pages.published(published)
+
+    def _tap(self, whitened: Sequence[WhitenedSegment], statistic: Statistic) -> None:
+        self.recorder(whitened, statistic)
+        self.pages.tap(whitened, statistic)
 
 
 def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResult:
-    """Run the demonstration; write ``alert.avro``, ``alert.json``, ``event.html`` and ``event.png`` to ``out``.
+    """Run the demonstration; write ``alert.avro``, ``alert.json``, ``event.png`` and ``pages/`` to ``out``.
 
     Raises
     ------
@@ -134,7 +148,8 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
     with EmbeddedBroker() as broker:
         settings = local_settings(broker.bootstrap_servers, out / "state", detectors=("H1", "L1"))
         create_topics(broker, settings)
-        watcher, stop, clock = _Watcher(), threading.Event(), SystemClock()
+        pages = LivePages(out / "pages", settings.daemon.pages_kept)
+        watcher, stop, clock = _Watcher(pages), threading.Event(), SystemClock()
         daemon = Background("daemon", lambda: run(settings, stop=stop, hooks=watcher.hooks()))
         try:
             while not watcher.started.wait(0.1) and daemon.running:
@@ -144,9 +159,11 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
             start_ns = (clock.now_ns() // NS_PER_S + 2) * NS_PER_S
             result, source = _scene(seed, start_ns)
             feed(_reporting(source, start_ns, progress), settings, clock)
+            stop.set()
+            daemon.join()
         finally:
             stop.set()
-        daemon.join()
+            pages.close(_PAGES_S)
         result.alerts = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts)]
         if result.alerts:
             result.merger_to_alert_s = _latency_s(watcher.published, result.merger_ns)
@@ -190,10 +207,11 @@ def _write(result: DemoResult, watcher: _Watcher, as_json: list[ReceivedAlert], 
     (out / "alert.json").write_text(json.dumps(json.loads(json_alert.raw), indent=2) + "\n")
     result.files = {"avro": str(out / "alert.avro"), "json": str(out / "alert.json")}
     candidate = next((c for c in watcher.candidates if c.gps_ns == alert.extra["gps_ns"]), None)
-    heard = watcher.recorder.around(alert.extra["gps_ns"])
-    (out / "event.html").write_text(event_page(alert.record, alert.extra, heard)[0], encoding="utf-8")
-    result.files["page"] = str(out / "event.html")
+    page = out / "pages" / "events" / f"{name}.html"
+    if page.exists():
+        result.files["page"] = str(page)
     if candidate is not None:
+        heard = watcher.recorder.around(candidate.gps_ns)
         title = f"{name}: injected merger, SNR {result.network_snr:.1f}"
         draw(heard, candidate, title, out / "event.png")
         result.files["picture"] = str(out / "event.png")

@@ -22,6 +22,7 @@ from stream.records import SkyMap
 from stream.regions import area_text, credible_areas_deg2, distance_text, most_probable_deg
 from stream.timebase import ns_to_gps_s
 
+_FEW_BINS, _LEAST_PART = 8, 0.005
 _YEAR_S = 31_557_600.0
 _NO_STRAIN = (
     "The strain around the event is not here: an alert does not carry it. "
@@ -166,10 +167,17 @@ def _what(event: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
         parts.append(markup.bars(event[name]) if event[name] else _why_not(extra, name))
     chirp = event["mchirp_source"]
     parts.append("<p><b>Chirp mass of the source</b> <span class='dim'>Msun</span></p>")
-    parts.append(
-        markup.histogram(chirp["bin_edges"], chirp["probabilities"]) if chirp else _why_not(extra, "mchirp_source")
-    )
+    parts.append(_chirp(chirp["bin_edges"], chirp["probabilities"]) if chirp else _why_not(extra, "mchirp_source"))
     return markup.section("What", *parts)
+
+
+def _chirp(edges: list[float], parts: list[float]) -> str:
+    """Return the chirp mass: the bins that hold anything by name where they are few, else a histogram."""
+    told = {f"{low:.3g} to {high:.3g}": part for low, high, part in zip(edges, edges[1:], parts, strict=False)}
+    held = {name: part for name, part in told.items() if part >= _LEAST_PART}
+    if len(edges) == len(parts) + 1 and all(map(math.isfinite, edges)) and 0 < len(held) <= _FEW_BINS:
+        return markup.bars(held, by_size=False)
+    return markup.histogram(edges, parts)
 
 
 def _why_not(extra: Mapping[str, Any], name: str) -> str:

@@ -121,10 +121,10 @@ def key_facts(rows: Mapping[str, str]) -> str:
     return f'<div class="key">{shown}</div>'
 
 
-def bars(parts: Mapping[str, float]) -> str:
-    """Return probabilities by name, the largest first, as bars."""
+def bars(parts: Mapping[str, float], *, by_size: bool = True) -> str:
+    """Return probabilities by name as bars, the largest first or in their order."""
     rows = []
-    for name, value in sorted(parts.items(), key=lambda item: -item[1])[:16]:
+    for name, value in sorted(parts.items(), key=lambda item: -item[1] if by_size else 0.0)[:16]:
         width = 100 * min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0
         rows.append(
             f'<div class="bar"><span>{esc(name, 24)}</span><u><i style="width:{width:.1f}%"></i></u>'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import LinearSegmentedColormap
 
 from pipelines.show.evidence import Evidence
 from pipelines.show.qscan import qscan
@@ -37,7 +36,7 @@ def qscan_panel(axes: Axes, segment: WhitenedSegment, gps_ns: int, theme: Theme)
     energy = qscan(segment.samples, segment.sample_rate_hz, time_s - first_s, frequency_hz)
     mesh = axes.pcolormesh(
         time_s, frequency_hz, np.minimum(energy, _ENERGY), vmin=0, vmax=_ENERGY, shading="gouraud",
-        cmap=LinearSegmentedColormap.from_list("heat", theme.heat), rasterized=True,
+        cmap=theme.colours(), rasterized=True,
     )  # fmt: skip
     axes.set_yscale("log")
     axes.set_yticks([20, 50, 100, 200, 500, 1000], labels=["20", "50", "100", "200", "500", "1000"], minor=False)

@@ -5,7 +5,6 @@ Drawn with matplotlib from multi-order pixels; neither healpy nor ligo.skymap is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -14,12 +13,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from pipelines.show import mollweide
+from pipelines.show.near_by import draw_part, part_of
 from pipelines.show.theme import LIGHT, Theme
-from stream.healpix import centres
 from stream.records import SkyMap
 from stream.regions import (
     area_text,
@@ -28,16 +26,11 @@ from stream.regions import (
     distance_density,
     distance_interval_mpc,
     distance_text,
-    most_probable_deg,
     pixels_at,
 )
-from stream.types import FloatArray
 
 _LEVELS = (0.5, 0.9)
 _WIDTH_PX = 1200
-_ZOOM_PX = 360
-_NEAR_RAD = math.radians(25.0)
-"""The region is drawn near by as well where 90 % lie this close to the most probable place."""
 
 
 def plot_skymap(
@@ -66,18 +59,14 @@ def plot_skymap(
             title = labels[k] if k < len(labels) else ""
             beside = maps[1 - k] if len(maps) == 2 else None
             _whole_sky(rows[0].subplots(), each, beside, title, theme)
-            near = _radius_rad(each) < _NEAR_RAD
-            below = np.atleast_1d(rows[1].subplots(1, 2 if near else 1))
-            if near:
-                _near_by(below[0], each, theme)
+            part = part_of(each)
+            below = np.atleast_1d(rows[1].subplots(1, 1 if part is None else 2))
+            if part is not None:
+                draw_part(below[0], each, part, theme)
             _distance(below[-1], each, reach_mpc, theme)
         if isinstance(path, Path):
             path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png", dpi=150)
-
-
-def _heat(theme: Theme) -> LinearSegmentedColormap:
-    return LinearSegmentedColormap.from_list("heat", theme.heat)
 
 
 def _whole_sky(axes: Axes, skymap: SkyMap, other: SkyMap | None, title: str, theme: Theme) -> None:
@@ -86,11 +75,12 @@ def _whole_sky(axes: Axes, skymap: SkyMap, other: SkyMap | None, title: str, the
     density = np.where(inside, skymap.probdensity[at], np.nan)
     clip = mollweide.frame(axes, theme)
     shown = axes.imshow(
-        np.sqrt(density), origin="lower", extent=mollweide.EXTENT, cmap=_heat(theme), vmin=0, zorder=1,
+        np.sqrt(density), origin="lower", extent=mollweide.EXTENT, cmap=theme.colours(), vmin=0, zorder=1,
         interpolation="nearest",
     )  # fmt: skip
     shown.set_clip_path(clip)
-    _contours(axes, np.where(inside, credible_levels(skymap)[at], np.nan), mollweide.EXTENT, theme)
+    levels = np.where(inside, credible_levels(skymap)[at], np.nan)
+    axes.contour(levels, _LEVELS, extent=mollweide.EXTENT, colors=theme.contour, linewidths=(1.6, 1.0), zorder=3)
     if other is not None:
         levels = np.where(inside, credible_levels(other)[pixels_at(other, ra, dec)], np.nan)
         axes.contour(
@@ -99,50 +89,6 @@ def _whole_sky(axes: Axes, skymap: SkyMap, other: SkyMap | None, title: str, the
     half, most = credible_areas_deg2(skymap, _LEVELS)
     found = f"90 %: {area_text(most)}   50 %: {area_text(half)}"
     axes.set_title("\n".join(line for line in (title, found) if line), fontsize=12)
-
-
-def _contours(axes: Axes, levels: FloatArray, extent: tuple[float, float, float, float], theme: Theme) -> None:
-    """Draw the borders of the 50 and 90 % regions."""
-    axes.contour(levels, _LEVELS, extent=extent, colors=theme.contour, linewidths=(1.6, 1.0), zorder=3)
-
-
-def _radius_rad(skymap: SkyMap) -> float:
-    """Return how far the 90 % region reaches from the most probable place."""
-    ra, dec = centres(skymap.uniq[credible_levels(skymap) <= 0.9])
-    if len(ra) == 0:
-        return 0.0
-    ra0, dec0 = np.radians(most_probable_deg(skymap))
-    cosine = np.sin(dec0) * np.sin(dec) + np.cos(dec0) * np.cos(dec) * np.cos(ra - ra0)
-    return float(np.arccos(np.clip(cosine.min(), -1, 1)))
-
-
-def _near_by(axes: Axes, skymap: SkyMap, theme: Theme) -> None:
-    """Draw the surroundings of the most probable place on its tangent plane, in degrees."""
-    ra0, dec0 = np.radians(most_probable_deg(skymap))
-    half = math.tan(min(1.3 * max(_radius_rad(skymap), math.radians(0.5)), math.radians(40.0)))
-    side = np.linspace(-half, half, _ZOOM_PX)
-    ra, dec = _from_tangent(side[None, ::-1], side[:, None], float(ra0), float(dec0))
-    at = pixels_at(skymap, ra, dec)
-    reach = math.degrees(half)
-    extent = (reach, -reach, -reach, reach)
-    axes.imshow(
-        np.sqrt(skymap.probdensity[at]), origin="lower", extent=extent, cmap=_heat(theme), vmin=0,
-        interpolation="nearest",
-    )  # fmt: skip
-    _contours(axes, credible_levels(skymap)[at], extent, theme)
-    axes.plot(0, 0, "+", color=theme.contour, ms=9)
-    axes.set_xlabel("east [deg]")
-    axes.set_ylabel("north [deg]")
-    axes.set_title(f"around RA {math.degrees(ra0):.1f}° Dec {math.degrees(dec0):+.1f}°", fontsize=11)
-
-
-def _from_tangent(x: FloatArray, y: FloatArray, ra0: float, dec0: float) -> tuple[FloatArray, FloatArray]:
-    """Return right ascension and declination of points of the tangent plane at a place; x to the east."""
-    east, north = x + 0 * y, y + 0 * x
-    toward = math.cos(dec0) - north * math.sin(dec0)
-    ra = ra0 + np.arctan2(east, toward)
-    dec = np.arctan2(math.sin(dec0) + north * math.cos(dec0), np.hypot(east, toward))
-    return ra, dec
 
 
 def _reach_mpc(skymap: SkyMap) -> float:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.colors import LinearSegmentedColormap
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,12 @@ class Theme:
             "figure.constrained_layout.w_pad": 0.1, "figure.constrained_layout.h_pad": 0.1, "text.parse_math": False,
             "axes.spines.top": False, "axes.spines.right": False,
         }  # fmt: skip
+
+    def colours(self) -> LinearSegmentedColormap:
+        """Return matplotlib's colours of ``heat``."""
+        from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - pages need the names alone
+
+        return LinearSegmentedColormap.from_list("heat", self.heat)
 
 
 LIGHT = Theme(

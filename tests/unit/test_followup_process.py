@@ -114,6 +114,16 @@ def test_a_process_that_dies_or_raises_costs_the_candidate_that_it_had_and_goes_
     assert (faults("died") - before[0], faults("raised") - before[1]) == (1, 1)
 
 
+def test_an_answer_that_cannot_be_read_costs_that_candidate_alone() -> None:
+    answers = Answers()
+    with running(answers) as follow:
+        follow.submit(snapshot(Scripted.ANSWERS_NONSENSE))
+        answers.first(1)
+        follow.submit(snapshot())
+        answers.first(2)
+    assert answers.why == ["not made: its process ended", None]
+
+
 def test_one_that_hangs_is_killed_after_its_time() -> None:
     answers = Answers()
     with running(answers, timeout_s=0.5) as follow:

@@ -13,9 +13,10 @@ from matplotlib.image import imread
 from skymaps import skymap
 
 from pipelines.show import mollweide
+from pipelines.show.near_by import Part, from_plane, part_of, to_plane
 from pipelines.show.skyplot import plot_skymap
 from pipelines.show.theme import DARK
-from stream.healpix import DEG2_PER_SR
+from stream.healpix import DEG2_PER_SR, centres
 from stream.records import SkyMap
 from stream.regions import area_text, credible_areas_deg2, credible_levels, distance_text, pixels_at
 
@@ -72,3 +73,29 @@ def test_numbers_as_people_read_them() -> None:
     assert [area_text(value) for value in (25979.3, 237.4, 0.523)] == ["25,979 deg²", "237 deg²", "0.52 deg²"]
     assert distance_text(skymap()) == "430 ± 118 Mpc"
     assert distance_text(skymap(distance=False)) == "distance not told"
+
+
+def test_the_part_near_by_holds_the_region_and_no_half_of_the_sky() -> None:
+    made = skymap(ra=6.2, dec=0.4, width=0.2, rounds=8)
+    part = part_of(made)
+    assert part is not None
+    ra, dec = centres(made.uniq[credible_levels(made) <= 0.9])
+    x, y = to_plane(ra, dec, part)
+    assert np.max(np.hypot(x, y)) <= 2 * math.sin(part.radius / 2)
+    assert part_of(skymap(width=2.0, rounds=0)) is None
+
+
+@pytest.mark.parametrize("dec", [-1.5, 0.0, 0.7, 1.57])
+def test_the_plane_gives_back_the_places_that_it_was_given(dec: float) -> None:
+    part = Part(3.0, dec, 0.6)
+    x, y = np.random.default_rng(3).uniform(-0.5, 0.5, (2, 500))
+    ra, found = from_plane(x, y, part)
+    assert np.allclose(to_plane(ra, found, part), (x, y), atol=1e-9)
+
+
+def test_north_is_up_and_east_to_the_left() -> None:
+    """The picture's left side has the larger x, which is east."""
+    part = Part(1.0, 0.3, 0.5)
+    ra, dec = from_plane(np.array([0.1, 0.0]), np.array([0.0, 0.1]), part)
+    assert ra[0] > part.ra
+    assert dec[1] > part.dec
