@@ -81,6 +81,8 @@ def distance_interval_mpc(skymap: SkyMap, level: float) -> tuple[float, float] |
     density = distance_density(skymap, distance_mpc)
     assert density is not None
     below = np.cumsum(density)
+    if not 0 < below[-1] < np.inf:
+        return None
     low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below / below[-1], distance_mpc)
     return float(low), float(high)
 

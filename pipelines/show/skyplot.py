@@ -30,7 +30,7 @@ from stream.regions import (
 )
 
 _LEVELS = (0.5, 0.9)
-_WIDTH_PX = 1200
+_WIDTH_PX = 960
 
 
 def plot_skymap(

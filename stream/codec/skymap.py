@@ -29,6 +29,8 @@ _TOLERANCE, _EXACT = 0.02, 1e-6
 _DISTANCES = ("DISTMU", "DISTSIGMA", "DISTNORM")
 _DETECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
 _MAX_DETECTORS = 16
+_CLOSEST_MPC, _FARTHEST_MPC = 1e-6, 1e7
+"""A parsec, and far beyond what can be seen: what lies outside is no distance."""
 _HEADERS = 1 << 19
 _MJD_OF_UNIX, _NS_PER_DAY = 40587, 86_400 * 10**9
 
@@ -77,7 +79,7 @@ def decode_skymap(payload: bytes, max_bytes: int = MAX_SKYMAP_BYTES["message"]) 
     """Return the sky map of a FITS file, gzipped or not.
 
     A flat map becomes a multi-order one without loss: equal neighbours are joined. Densities that add up to 1 within
-    2 % are brought to 1. A pixel whose distance is not finite, or whose width is not positive, has none. What the
+    2 % are brought to 1. A pixel whose distance is not finite, or of a width that is none, has none. What the
     header says of detectors, time and creator is taken where it has the expected form.
 
     Parameters
@@ -170,7 +172,8 @@ def _distances(table: FitsTable) -> tuple[FloatArray, ...] | None:
     mu, sigma, norm = (table.columns[name].astype(np.float64) for name in _DISTANCES)
     if not len(mu) == len(sigma) == len(norm):
         raise CodecError("sky map's columns of distance are of different lengths")
-    known = np.isfinite(mu) & np.isfinite(sigma) & (sigma > 0) & np.isfinite(norm) & (norm >= 0)
+    known = (np.abs(mu) < _FARTHEST_MPC) & (sigma > _CLOSEST_MPC) & (sigma < _FARTHEST_MPC) & (norm >= 0)
+    known &= norm < 1 / _CLOSEST_MPC**2
     return np.where(known, mu, np.inf), np.where(known, sigma, 1.0), np.where(known, norm, 0.0)
 
 
@@ -204,7 +207,7 @@ def _check_total(density: FloatArray, order: IntArray, at: IntArray | slice = sl
 
 def _length(header: Mapping[str, Value], name: str) -> float | None:
     value = header.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _FARTHEST_MPC:
         return None
     return float(value)
 

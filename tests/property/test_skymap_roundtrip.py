@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skymaps import same, skymap
+from skymaps import refined, same, skymap
 
-from stream.codec.fits_table import Column, write_table
+from pipelines.show.near_by import part_of
+from pipelines.show.skyplot import plot_skymap
+from stream.codec.fits_table import Column, Value, write_table
 from stream.codec.skymap import decode_skymap, encode_skymap
 from stream.healpix import area_sr, nested_at, ring_index, split_uniq, uniq_of
 from stream.records import SkyMap
-from stream.types import FloatArray
+from stream.regions import credible_areas_deg2, distance_interval_mpc, distance_text
+from stream.types import FloatArray, IntArray
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60).map(str.strip)
 
@@ -85,3 +90,46 @@ def test_the_brightest_pixel_is_where_the_spot_is(ra: float, dec: float) -> None
     order, _ = split_uniq(best[None])
     near = uniq_of(order[0], nested_at(int(order[0]), np.array([ra]), np.array([dec])))
     assert best == near[0] or found.probdensity.max() / found.probdensity[found.uniq == near[0]] < 1.5
+
+
+EXTREME = st.sampled_from(
+    [0.0, 1e-300, 1e-7, 1e-5, 1.0, 350.0, 1e6, 9e6, 1e30, 1e300, -1.0, -1e6, -1e300, float("inf"), float("nan")]
+)
+
+
+def extreme(mu: float, sigma: float, norm: float, mean: float, depth: int) -> SkyMap:
+    """Return a map whose every distance is absurd, and whose probability is all in one pixel."""
+    made = refined(depth, 1.0, 0.5, 1e-8, split=1)
+    density, best = np.full(len(made), 1e-30), nearest(made, 1.0, 0.5)
+    density[best] = 1 / area_sr(split_uniq(made)[0])[best]
+    columns = {"UNIQ": made, "PROBDENSITY": density}
+    distances = {"DISTMU": mu, "DISTSIGMA": sigma, "DISTNORM": norm}
+    columns |= {name: np.full(len(made), value) for name, value in distances.items()}
+    cards: list[tuple[str, Value]] = [("ORDERING", "NUNIQ")]
+    cards += [(name, mean) for name in ("DISTMEAN", "DISTSTD") if np.isfinite(mean)]
+    return decode_skymap(write_table([Column(name, values) for name, values in columns.items()], cards, []))
+
+
+@given(mu=EXTREME, sigma=EXTREME, norm=EXTREME, mean=EXTREME, depth=st.sampled_from([0, 3, 28]))
+def test_whatever_is_decoded_can_be_told(mu: float, sigma: float, norm: float, mean: float, depth: int) -> None:
+    found = extreme(mu, sigma, norm, mean, depth)
+    assert len(distance_text(found)) < 40
+    assert credible_areas_deg2(found, [0.9])[0] >= 0
+    assert part_of(found) is not None or depth == 0
+    interval = distance_interval_mpc(found, 0.9)
+    assert interval is None or 0 <= interval[0] <= interval[1] < 1e9
+
+
+@pytest.mark.parametrize("values", [(9e6, 9e6, 1.0), (350.0, 1e-5, 1e11), (-1e6, 1.0, 1.0), (0.0, 1e-5, 0.0)])
+def test_whatever_is_decoded_can_be_drawn(values: tuple[float, float, float]) -> None:
+    out = BytesIO()
+    plot_skymap(extreme(*values, mean=9e6, depth=28), out)
+    assert out.getvalue()[:4] == b"\x89PNG"
+
+
+def nearest(uniq: IntArray, ra: float, dec: float) -> int:
+    """Return which pixel holds a place."""
+    order, index = split_uniq(uniq)
+    there = [int(nested_at(int(one), np.array([ra]), np.array([dec]))[0]) for one in order]
+    (found,) = np.flatnonzero(index == there)
+    return int(found)
