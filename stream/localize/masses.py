@@ -58,10 +58,12 @@ class _Proposal:
 
     def density(self, at: FloatArray) -> FloatArray:
         """Return the density at points, up to a constant that all share; shape (n,)."""
-        mine, other = (np.linalg.solve(self.root, x.T).T for x in (at, self.centres))
+        inverse = np.linalg.inv(self.root).T
+        mine, other = at @ inverse, self.centres @ inverse
         squared = (mine**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2.0 * mine @ other.T
         base = 1.0 + np.maximum(squared, 0.0) / _FREEDOM
-        out: FloatArray = (1.0 / (base**4 * np.sqrt(base))) @ self.weight
+        fourth = np.square(np.square(base))
+        out: FloatArray = (1.0 / (fourth * np.sqrt(base))) @ self.weight
         out /= self.weight.sum() * np.prod(np.diag(self.root))
         return out
 

@@ -21,7 +21,7 @@ from stream.infer.filterbank.bank import Bank
 from stream.infer.filterbank.waveforms import N_FFT, RATE_HZ, chirp_mass_msun, waveforms
 from stream.infer.filterbank.whitened import LOW_HZ
 from stream.localize.masses import MassSampler
-from stream.localize.nearby import BINS, Nodes, Reference, binned, refer
+from stream.localize.nearby import BINS, Nodes, Reference, binned, in_sums, refer
 from stream.localize.strain import Heard, hear, kept_noise_power
 from stream.records import MassPosterior, Snapshot, SnrSeries
 from stream.timebase import NS_PER_S, samples_to_ns
@@ -108,8 +108,8 @@ class MatchedFilter:
         heard, why = [], []
         for segment in snapshot.strain:
             try:
-                each = hear(segment, snapshot.candidate.gps_ns, self._low_hz)
-                share = each.share(self._waveforms[template], float(self._mchirp[template]))
+                each = hear(segment, snapshot.candidate.gps_ns, float(self._mchirp[template]), self._low_hz)
+                share = each.share(self._waveforms[template])
                 if not share >= LEAST_SHARE:
                     raise DataError(f"{segment.detector} was valid for {100 * share:.0f} % of the signal only")
                 heard.append(each)
@@ -128,8 +128,7 @@ class MatchedFilter:
 
     def _best_of_bank(self, heard: Sequence[Heard], tried: IntArray) -> tuple[int, list[int]]:
         """Return the most likely template, and when it arrives in each detector, in samples from its ``gps_ns``."""
-        mchirp = float(np.median(self._mchirp[tried]))
-        power = np.stack([self._power(each, tried, mchirp) for each in heard])  # detectors, templates, lags
+        power = np.stack([self._power(each, tried) for each in heard])  # detectors, templates, lags
         middle = power.shape[2] // 2
         near = power[:, :, middle - _AROUND : middle + _AROUND + 1]
         loudest = int(near.max(axis=2).max(axis=1).argmax())
@@ -144,14 +143,14 @@ class MatchedFilter:
         k = int((0.5 * total + self._bank.ln_weight[tried]).argmax())
         return int(tried[k]), at[:, k].tolist()
 
-    def _power(self, heard: Heard, tried: IntArray, mchirp_msun: float) -> FloatArray:
+    def _power(self, heard: Heard, tried: IntArray) -> FloatArray:
         """Return |z|^2 of templates about a detector's ``gps_ns``, by sums of half a hertz; shape (n, n_lags)."""
         block = slice(int(tried[0]), int(tried[-1]) + 1)
-        sums = (self._conjugate[block] * heard.data[:-1]).reshape(len(tried), -1, BINS).sum(axis=2)
+        sums = in_sums(self._conjugate[block] * heard.data[:-1])
         z = fft.ifft(sums, _COARSE, axis=1, norm="forward")
         reach = 2 * _AROUND
         z = np.concatenate((z[:, -reach:], z[:, : reach + 1]), axis=1) * (2.0 * RATE_HZ / N_FFT)
-        noise = binned(heard.shared_power(mchirp_msun)) / BINS
+        noise = binned(heard.power) / BINS
         norm = (2.0 * RATE_HZ**2 / N_FFT) * (self._squared[block] @ noise)
         power: FloatArray = (z.real**2 + z.imag**2) / np.maximum(norm, 1e-30)[:, None]
         return power

@@ -15,7 +15,7 @@ import lal
 import lalsimulation
 import numpy as np
 
-from stream.infer.filterbank.waveforms import DURATION_S, RATE_HZ, chirp_mass_msun
+from stream.infer.filterbank.waveforms import DURATION_S, RATE_HZ
 from stream.localize.strain import Heard
 from stream.types import Complex64Array, ComplexArray, Float32Array, FloatArray, IntArray
 
@@ -31,7 +31,12 @@ _LOWEST_HZ, _HIGHEST_HZ, _NODES = 12.0, 1000.0, 160
 
 def binned(spectrum: _Spectrum) -> _Spectrum:
     """Return a spectrum in sums of half a hertz; shape (..., N_FFT / 2 + 1) to (..., N_FFT / 2 / BINS)."""
-    whole: _Spectrum = spectrum[..., :-1].reshape(*spectrum.shape[:-1], -1, BINS).sum(axis=-1)
+    return in_sums(spectrum[..., :-1])
+
+
+def in_sums(bins: _Spectrum) -> _Spectrum:
+    """Return sums of ``BINS`` neighbours along the last axis: a product, many times faster than a short sum."""
+    whole: _Spectrum = (bins.reshape(-1, BINS) @ np.ones(BINS, dtype=bins.dtype)).reshape(*bins.shape[:-1], -1)
     return whole
 
 
@@ -149,13 +154,12 @@ def refer(
     lags : sequence of int
         When it arrives in each detector, in samples from its ``gps_ns``.
     """
-    mchirp = float(chirp_mass_msun(parameters))
     squared, conjugate = waveform.real**2 + waveform.imag**2, waveform.conj()
     answers, power = [], []
     scale = 2.0 / (DURATION_S * RATE_HZ) * RATE_HZ  # as in whitened.whiten: sums over samples, templates per hertz
     for each, lag in zip(heard, lags, strict=True):
         product = np.complex64(scale) * binned(each.data * conjugate)
         answers.append(nodes.answers(product, lag))
-        noise = binned(squared * each.shared_power(mchirp))
+        noise = binned(squared * each.power)
         power.append(scale * RATE_HZ * nodes.gathered(noise).astype(np.float64))
     return Reference(parameters, tuple(lags), nodes.waveform(parameters), np.stack(answers), np.stack(power))

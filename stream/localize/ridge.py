@@ -19,7 +19,7 @@ import numpy as np
 
 from stream.infer.filterbank.waveforms import chirp_mass_msun
 from stream.localize.nearby import LAGS, Nodes, Reference
-from stream.types import AnyFloatArray, BoolArray, FloatArray
+from stream.types import AnyFloatArray, BoolArray, FloatArray, IntArray
 
 LEAST_MASS_MSUN, MOST_MASS_MSUN = 1.0, 400.0
 MOST_ASYMMETRY = 0.89
@@ -37,7 +37,7 @@ _ASYMMETRIES, _SPINS = (
 )
 _DEGREE = 4
 _MOST_MOVE = 0.2
-_STEPS = 4
+_STEPS = 3
 _SCANNED = np.flatnonzero(np.arange(len(_SPINS)) // 9 % 2 == 0)
 _SCAN, _REACH = 15, 2.5
 """Points of the grid with each second asymmetry; chirp masses tried at each, up to so many radians of phase away."""
@@ -89,12 +89,12 @@ class Sheets:
     def about(self, reference: Reference) -> Ridge:
         """Return the coordinates about a reference."""
         likeness = self._likeness(reference)
-        log_mchirp, left, _ = self._nearest(likeness)
+        log_mchirp, left = self._nearest(likeness)
         power, _ = reference.power_at(reference.at_nodes[None])
         weight = np.exp(-0.25 * np.minimum(left * power.max(), 12.0))[:, None]
         terms = weight * _terms(_ASYMMETRIES, _SPINS)
         coefficients = np.linalg.lstsq(terms, weight[:, 0] * log_mchirp, rcond=None)[0]
-        _, slope = self._at(np.array([likeness.log_mchirp]), slice(likeness.nearest, likeness.nearest + 1))
+        _, slope = self._at(np.array([likeness.log_mchirp]), np.array([likeness.nearest]))
         radian = 1.0 / float(np.sqrt(np.sum(likeness.left(slope) ** 2)))
         return Ridge(coefficients, radian / min(float(np.sqrt(power.max())), MOST_SNR))
 
@@ -105,12 +105,16 @@ class Sheets:
 
         A reference that is like the signal in part has its neighbours elsewhere than the signal has.
         """
-        log_mchirp, _, left = self._nearest(self._likeness(reference))
-        phase, slope = (each[_SCANNED] for each in self._at(log_mchirp, slice(None)))
-        moves = np.linspace(-_REACH, _REACH, _SCAN) / np.sqrt(np.sum(left[_SCANNED] ** 2, axis=1))[:, None]
-        turned = phase[:, None] + slope[:, None] * moves[:, :, None]
-        waves = np.abs(reference.at_nodes).astype(np.float32) * np.exp(1j * turned.astype(np.float32))
-        power, _ = reference.power_at(waves.reshape(-1, len(self._hz)), 2)
+        likeness = self._likeness(reference)
+        log_mchirp, _ = self._nearest(likeness)
+        phase, slope = self._at(log_mchirp[_SCANNED], _SCANNED)
+        moves = np.linspace(-_REACH, _REACH, _SCAN) / np.sqrt(np.sum(likeness.left(slope) ** 2, axis=1))[:, None]
+        turned = (phase[:, None] + slope[:, None] * moves[:, :, None]).reshape(-1, len(self._hz)) % (2.0 * np.pi)
+        turned = turned.astype(np.float32)
+        waves = np.empty(turned.shape, dtype=np.complex64)
+        waves.real, waves.imag = np.cos(turned), np.sin(turned)
+        waves *= np.abs(reference.at_nodes).astype(np.float32)
+        power, _ = reference.power_at(waves, 2)
         row, lag = divmod(int(power.argmax()), power.shape[1])
         row, move = divmod(row, _SCAN)
         k = _SCANNED[row]
@@ -118,32 +122,37 @@ class Sheets:
         found: FloatArray = _parameters(at, _SPINS[k : k + 1], _ASYMMETRIES[k : k + 1], np.zeros(1))[0]
         return found, 2 * lag - LAGS
 
-    def _nearest(self, likeness: _Likeness) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the grid's ln(chirp mass) nearest to a reference, the square of the phase left, and the slopes."""
-        log_mchirp = np.full(len(_SPINS), likeness.log_mchirp)
+    def _nearest(self, likeness: _Likeness) -> tuple[FloatArray, FloatArray]:
+        """Return the grid's ln(chirp mass) nearest to a reference, and the square of the phase that is left."""
+        log_mchirp, everywhere = np.full(len(_SPINS), likeness.log_mchirp), np.arange(len(_SPINS))
+        slope = likeness.left(self._at(log_mchirp, everywhere)[1])
         for _ in range(_STEPS):
-            phase, slope = self._at(log_mchirp, slice(None))
-            phase, slope = likeness.left(phase - likeness.phase), likeness.left(slope)
+            phase = likeness.left(self._looked_up(self._phase, *self._place(log_mchirp, everywhere)) - likeness.phase)
             move = -np.sum(slope * phase, axis=1) / np.sum(slope**2, axis=1)
             log_mchirp = log_mchirp + np.clip(move, -_MOST_MOVE, _MOST_MOVE)
-        return log_mchirp, np.sum((phase + slope * move[:, None]) ** 2, axis=1), slope
+        return log_mchirp, np.sum((phase + slope * move[:, None]) ** 2, axis=1)
 
-    def _at(self, log_mchirp: FloatArray, of: slice) -> tuple[FloatArray, FloatArray]:
+    def _at(self, log_mchirp: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return phases and their slopes with ln(chirp mass), shape (n, n_nodes), of chirp masses at grid points."""
-        total = (log_mchirp + self._log_total[of])[:, None] + np.log(_MTSUN_S)
+        place = self._place(log_mchirp, rows)
+        return self._looked_up(self._phase, *place), self._looked_up(self._slope, *place)
+
+    def _place(self, log_mchirp: FloatArray, rows: IntArray) -> tuple[IntArray, FloatArray]:
+        """Return where in the tables the nodes lie: the point below each, and how far it is beyond."""
+        total = (log_mchirp + self._log_total[rows])[:, None] + np.log(_MTSUN_S)
         place = np.clip((total + self._log_hz - _LOG_MF[0]) / self._step, 0.0, _POINTS - 1.001)
         left = place.astype(np.int64)
-        part, row = place - left, np.arange(len(left))[:, None]
-        phase, slope = (
-            table[of][row, left] * (1.0 - part) + table[of][row, left + 1] * part
-            for table in (self._phase, self._slope)
-        )
-        return phase, slope
+        return left + rows[:, None] * _POINTS, place - left
+
+    @staticmethod
+    def _looked_up(table: FloatArray, left: IntArray, part: FloatArray) -> FloatArray:
+        below: FloatArray = np.take(table, left)
+        return below + part * (np.take(table, left + 1) - below)
 
     def _likeness(self, reference: Reference) -> _Likeness:
         log_mchirp, spin, asymmetry = _plain(reference.parameters)
         nearest = int(np.argmin((_ASYMMETRIES**2 - asymmetry**2) ** 2 + (_SPINS - spin) ** 2))
-        base = self._at(np.array([log_mchirp]), slice(nearest, nearest + 1))[0][0]
+        base = self._at(np.array([log_mchirp]), np.array([nearest]))[0][0]
         weight = np.mean(reference.power / reference.power.sum(axis=1, keepdims=True), axis=0)
         weight = np.where(np.abs(reference.at_nodes) > 0.0, weight, 0.0)
         phase = base + np.unwrap(np.angle(reference.at_nodes * np.exp(-1j * base)))

@@ -11,6 +11,7 @@ needs one spectrum ``G = sum_m FFT(w_m d) conj(R_m)`` for all templates and all 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,6 +61,9 @@ class Heard:
     passes : tuple of Pass
     low_hz : float
         Lower edge of the band that whitening was made for.
+    power : array of float32, shape (N_FFT / 2 + 1,)
+        What a template's |u|^2 is to be multiplied with to be its noise power, for templates that pass each frequency
+        about when the candidate does.
     """
 
     detector: str
@@ -67,27 +71,14 @@ class Heard:
     data: Complex64Array
     passes: tuple[Pass, ...]
     low_hz: float
+    power: Float32Array
 
-    def shared_power(self, mchirp_msun: float) -> Float32Array:
-        """Return what a template's |u|^2 is to be multiplied with to be its noise power, shape (N_FFT / 2 + 1,).
-
-        For templates that pass each frequency about when a binary of this chirp mass does: which filter whitened it
-        follows from when that is (leading order: Maggiore, Gravitational Waves vol. 1, eq. 4.20).
-        """
-        before_s = (mchirp_msun * _MTSUN_S) ** (-5 / 3) * _passing_s()
-        sample = -np.minimum(before_s * RATE_HZ, BEFORE_S * RATE_HZ).astype(np.int64)
-        whole = np.zeros(N_FFT // 2 + 1, dtype=np.complex64)
-        for part in self.passes:
-            whole += part.share[sample] * part.response
-        power: Float32Array = (whole.real**2 + whole.imag**2) * kept_noise_power(self.low_hz)
-        return power
-
-    def share(self, waveform: Complex64Array, mchirp_msun: float) -> float:
+    def share(self, waveform: Complex64Array) -> float:
         """Return how much of a template's power lies in strain that was valid, by the filter in force at the end."""
         squared = waveform.real**2 + waveform.imag**2
         last = self.passes[-1].response
         whole = (last.real**2 + last.imag**2) * kept_noise_power(self.low_hz)
-        return float(squared @ self.shared_power(mchirp_msun)) / float(squared @ whole)
+        return float(squared @ self.power) / float(squared @ whole)
 
     def template(self, waveform: Complex64Array) -> Complex64Array:
         """Return the spectrum of a template whitened as the data are, its merger at sample 0; shape (N_FFT / 2,).
@@ -114,7 +105,7 @@ def kept_noise_power(low_hz: float) -> Float32Array:
     return noise_power(low_hz).astype(np.float32)
 
 
-def hear(segment: WhitenedSegment, gps_ns: int, low_hz: float = LOW_HZ) -> Heard:
+def hear(segment: WhitenedSegment, gps_ns: int, mchirp_msun: float, low_hz: float = LOW_HZ) -> Heard:
     """Make a detector's whitened strain ready.
 
     Parameters
@@ -123,6 +114,8 @@ def hear(segment: WhitenedSegment, gps_ns: int, low_hz: float = LOW_HZ) -> Heard
         At 2048 Hz; the first of its filters is the one in force where it begins.
     gps_ns : int
         About when the merger passed; within the segment.
+    mchirp_msun : float
+        About the chirp mass.
     low_hz : float
         ``condition.low_frequency_hz``.
 
@@ -148,7 +141,21 @@ def hear(segment: WhitenedSegment, gps_ns: int, low_hz: float = LOW_HZ) -> Heard
         passes.append(part)
     if not passes:
         raise DataError(f"no strain of {segment.detector} is valid around GPS {gps_ns / NS_PER_S:.3f}")
-    return Heard(segment.detector, start, data, tuple(passes), low_hz)
+    return Heard(segment.detector, start, data, tuple(passes), low_hz, _power(passes, mchirp_msun, low_hz))
+
+
+def _power(passes: Sequence[Pass], mchirp_msun: float, low_hz: float) -> Float32Array:
+    """Return the noise power: which filter whitened a frequency follows from when a binary passes it.
+
+    To leading order: Maggiore, Gravitational Waves vol. 1, eq. 4.20.
+    """
+    before_s = (mchirp_msun * _MTSUN_S) ** (-5 / 3) * _passing_s()
+    sample = -np.minimum(before_s * RATE_HZ, BEFORE_S * RATE_HZ).astype(np.int64)
+    whole = np.zeros(N_FFT // 2 + 1, dtype=np.complex64)
+    for part in passes:
+        whole += part.share[sample] * part.response
+    power: Float32Array = (whole.real**2 + whole.imag**2) * kept_noise_power(low_hz)
+    return power
 
 
 def _place(segment: WhitenedSegment, gps_ns: int) -> tuple[int, int]:
