@@ -73,7 +73,7 @@ def test_no_broker_exits_with_1_and_says_so() -> None:
 def test_a_daemon_that_another_took_over_from_exits_with_4(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fenced(_: object) -> None:
+    def fenced(*_: object, **__: object) -> None:
         raise Fenced("another producer has publish.transactional_id=x")
 
     monkeypatch.setattr(daemon, "run", fenced)
@@ -85,7 +85,7 @@ def test_a_daemon_that_another_took_over_from_exits_with_4(
 
 
 def test_one_that_is_told_to_wait_stays_until_it_is_told_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fenced(_: object) -> None:
+    def fenced(*_: object, **__: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.2)  # the supervisor's signal, a little later
         raise Fenced("another producer has publish.transactional_id=x")
 
