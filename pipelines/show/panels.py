@@ -16,7 +16,8 @@ from stream.types import FloatArray
 BEFORE_S, AFTER_S = 0.6, 0.3
 """What is shown around the merger."""
 _ENERGY = 25.0
-_LOW_HZ, _HIGH_HZ = 20.0, 1000.0
+_LOW_HZ, _HIGH_HZ = 20.0, 800.0
+"""Whitened strain ends at 830 Hz, where the decimation begins."""
 
 
 def strain_panel(axes: Axes, segment: WhitenedSegment, gps_ns: int, theme: Theme) -> None:
@@ -39,7 +40,7 @@ def qscan_panel(axes: Axes, segment: WhitenedSegment, gps_ns: int, theme: Theme)
         cmap=theme.colours(), rasterized=True,
     )  # fmt: skip
     axes.set_yscale("log")
-    axes.set_yticks([20, 50, 100, 200, 500, 1000], labels=["20", "50", "100", "200", "500", "1000"], minor=False)
+    axes.set_yticks([20, 50, 100, 200, 400, 800], labels=["20", "50", "100", "200", "400", "800"], minor=False)
     axes.set_yticks([], minor=True)
     axes.set_ylabel("frequency [Hz]")
     return mesh

@@ -13,6 +13,8 @@ import numpy as np
 from stream.types import Float32Array, FloatArray
 
 QS = (4.0, 8.0, 16.0, 32.0)
+_LEAST_NOISE = 0.3
+"""Of white noise: what is quieter, as above the decimation's corner, is not made loud."""
 
 
 def qscan(samples: Float32Array | FloatArray, rate_hz: int, time_s: FloatArray, frequency_hz: FloatArray) -> FloatArray:
@@ -52,6 +54,6 @@ def _scan(
         points = 1 << max(6, 2 * (high - low)).bit_length()
         series = np.fft.ifft(window * spectrum[low : high + 1], points) * points
         power = np.square(np.abs(series)) / (n * float(np.sum(np.square(window))) + 1e-300)
-        power /= max(float(np.median(power)) / math.log(2), 1e-12)
+        power /= max(float(np.median(power)) / math.log(2), _LEAST_NOISE)
         energy[k] = np.interp(time_s, np.arange(points) * n / rate_hz / points, power)
     return energy
