@@ -23,6 +23,7 @@ from stream.text import clean
 
 _WORD = 48
 """Longest word of a stranger on a line."""
+_SKY_DEG2 = 41_253.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,19 @@ class ReceivedAlert:
         words = [self.superevent_id, self.record["alert_type"]]
         if event is not None:
             words += [event["time"], far_text(event["far"], self.extra.get("far_is_limit") is True)]
-            words += ["+".join(event["instruments"]), event["group"]]
+            words += ["+".join(event["instruments"]), event["group"], *self._where_and_what(event)]
         return "  ".join(clean(word, _WORD) for word in words)
+
+    def _where_and_what(self, event: dict[str, Any]) -> list[str]:
+        """Return the most probable class and the area that holds 90 % of the probability, if the alert tells them."""
+        classes = {name: part for name, part in event["classification"].items() if 0.0 <= part <= 1.0}
+        best = max(classes, key=lambda name: classes[name], default=None)
+        followed = self.extra.get("followed")
+        area_deg2 = followed.get("area90_deg2") if isinstance(followed, dict) else None
+        words = [] if best is None else [f"{best[:_WORD]} {100.0 * classes[best]:.0f} %"]
+        if isinstance(area_deg2, float) and 0.0 <= area_deg2 <= _SKY_DEG2:
+            words.append(f"90 % within {area_deg2:.0f} deg2")
+        return words
 
 
 def far_text(far_hz: float, is_limit: bool = False) -> str:

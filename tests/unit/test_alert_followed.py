@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from findings import NOW_NS, SOURCE, decided, heard, mapped
 
+from pipelines.subscribe import receive
 from stream.codec.alert import decode, encode, sent_of
 from stream.codec.limits import MAX_BYTES
 from stream.errors import SchemaError
+from stream.kafka.consumer import Message
 from stream.records import FOLLOWED_FIELDS, AlertType, Localized, Revision
 from stream.settings import PublishSettings, SignificanceSettings
 from stream.superevent import Sent, Superevents, not_found
@@ -116,3 +118,12 @@ def test_a_damaged_account_of_the_follow_up_is_refused_by_name(value: bytes) -> 
     changed = (*((n, v) for n, v in headers if n != "tocsin.followed"), ("tocsin.followed", value))
     with pytest.raises(SchemaError, match=r"tocsin\.followed"):
         sent_of(b"TS150914a", changed)
+
+
+def test_a_telescope_reads_class_and_area_on_one_line_where_the_alert_tells_them() -> None:
+    def line(localized: Localized) -> str:
+        alert = encode(about(localized), PUBLISH, SIGNIFICANCE)
+        return receive(Message("alerts.gw", 0, 0, b"", alert.avro, alert.headers, 0)).as_line()
+
+    assert line(FOUND).endswith("H1+L1  CBC  BBH 98 %  90 % within 501 deg2")
+    assert line(NOTHING).endswith("H1+L1  CBC")
