@@ -11,13 +11,15 @@ import pickle
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from stream.errors import TocsinError
-from stream.infer import ModelCard
 from stream.records import Localized, Snapshot
 from stream.settings import Settings
 from stream.superevent import not_found
+
+if TYPE_CHECKING:  # the process of the follow-up needs no ONNX Runtime
+    from stream.infer import ModelCard
 
 FOLLOW_UP = "stream.localize.followup:FollowUp"
 """Makes the follower, from the settings and the card of the network."""
