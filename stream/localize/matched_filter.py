@@ -21,14 +21,14 @@ from stream.infer.filterbank.bank import Bank
 from stream.infer.filterbank.waveforms import N_FFT, RATE_HZ, chirp_mass_msun, waveforms
 from stream.infer.filterbank.whitened import LOW_HZ
 from stream.localize.masses import MassSampler
-from stream.localize.nearby import BINS, Nodes, Reference, binned, in_sums, refer
-from stream.localize.strain import Heard, hear, kept_noise_power
+from stream.localize.nearby import BINS, LAGS, Nodes, Reference, binned, in_sums, refer
+from stream.localize.strain import ALIGN, Heard, hear, kept_noise_power
 from stream.records import MassPosterior, Snapshot, SnrSeries
 from stream.timebase import NS_PER_S, samples_to_ns
 from stream.types import Complex64Array, FloatArray, IntArray
 
 WINDOW = 104
-"""Samples of a series on either side of the candidate's time: 51 ms, light's way between any two sites and slack."""
+"""Samples of a series on either side of the loudest arrival: 51 ms, light's way between any two sites and slack."""
 
 NEIGHBOURS = 12
 """Templates of the bank on either side of the candidate's, in the order of chirp mass, that are tried."""
@@ -101,7 +101,7 @@ class MatchedFilter:
 
         masses, best = self._sampler.sample(first, again)
         wave = waveforms(best[None])[0]
-        return Filtered(tuple(_series(each, wave) for each in heard), masses, best)
+        return Filtered(_all_series(heard, wave), masses, best)
 
     def _heard(self, snapshot: Snapshot, template: int) -> list[Heard]:
         """Return the detectors whose strain holds the merger, and most of a template."""
@@ -162,8 +162,25 @@ def _light_samples(first: str, second: str) -> int:
     return int(-(-lal.LightTravelTime(*sites) * RATE_HZ // NS_PER_S))
 
 
-def _series(heard: Heard, waveform: Complex64Array) -> SnrSeries:
-    """Return a template's SNR series in a detector."""
+def _all_series(heard: Sequence[Heard], waveform: Complex64Array) -> tuple[SnrSeries, ...]:
+    """Return a template's SNR series in each detector, about the time when the loudest one has it loudest."""
+    z, autocorrelation, sigma = zip(*(_circle(each, waveform) for each in heard), strict=True)
+    reach = np.arange(-_AROUND - LAGS, _AROUND + LAGS + 1)
+    near = np.abs(np.stack([each[reach] for each in z]))
+    loudest = int(reach[near.max(axis=0).argmax()])
+    centre = ALIGN * round(loudest / ALIGN)
+    window = np.arange(-WINDOW, WINDOW + 1)
+    return tuple(
+        SnrSeries(
+            each.detector, each.gps_ns + samples_to_ns(centre - WINDOW, RATE_HZ), RATE_HZ, z[d][centre + window],
+            autocorrelation[d][window], sigma[d],
+        )
+        for d, each in enumerate(heard)
+    )  # fmt: skip
+
+
+def _circle(heard: Heard, waveform: Complex64Array) -> tuple[Complex64Array, Complex64Array, float]:
+    """Return a template's SNR and autocorrelation around the circle, and its SNR at 1 Mpc."""
     spectrum = heard.template(waveform)
     power = spectrum.real**2 + spectrum.imag**2
     scale = 2.0 / N_FFT  # as in whitened.whiten: both signs of frequency
@@ -172,13 +189,5 @@ def _series(heard: Heard, waveform: Complex64Array) -> SnrSeries:
     two_sided = np.zeros((2, N_FFT), dtype=np.complex64)
     two_sided[0, : N_FFT // 2] = (heard.data * waveform.conj())[:-1] * (2.0 * RATE_HZ / np.sqrt(noise))
     two_sided[1, : N_FFT // 2] = power * (2.0 / signal)
-    series = fft.ifft(two_sided, axis=1, overwrite_x=True)
-    z, autocorrelation = np.concatenate((series[:, -WINDOW:], series[:, : WINDOW + 1]), axis=1)
-    return SnrSeries(
-        heard.detector,
-        heard.gps_ns - samples_to_ns(WINDOW, RATE_HZ),
-        RATE_HZ,
-        z,
-        autocorrelation,
-        signal / np.sqrt(noise),
-    )
+    z, autocorrelation = fft.ifft(two_sided, axis=1, overwrite_x=True)
+    return z, autocorrelation, signal / np.sqrt(noise)

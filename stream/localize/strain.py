@@ -34,8 +34,10 @@ FADE_S = 0.5
 MOST_SIGMA = 1e6
 """Whitened strain of unit variance is no louder: a hop that holds more, or what is no number, is not valid."""
 
+ALIGN = 4
+"""So many samples of 2048 Hz are a whole number of nanoseconds."""
+
 _HOP = RATE_HZ // HOPS_PER_S
-_ALIGN = 4  # samples of 2048 Hz that are a whole number of nanoseconds
 _MTSUN_S = 4.925490947e-6
 
 
@@ -169,7 +171,7 @@ def _place(segment: WhitenedSegment, gps_ns: int) -> tuple[int, int]:
         )
     if not segment.filters:
         raise DataError(f"the snapshot of {segment.detector} does not say which filter whitened it: no template fits")
-    at = _ALIGN * round((gps_ns - segment.gps_ns) * RATE_HZ / NS_PER_S / _ALIGN)
+    at = ALIGN * round((gps_ns - segment.gps_ns) * RATE_HZ / NS_PER_S / ALIGN)
     return segment.gps_ns + samples_to_ns(at, RATE_HZ), at
 
 

@@ -53,6 +53,18 @@ def test_the_chirp_mass_comes_back_within_its_uncertainty(matched: MatchedFilter
     assert 1.0 / np.sum(masses.weight**2) > 20
 
 
+@pytest.mark.parametrize("late_ms", [-20.0, 20.0])
+def test_a_candidate_whose_time_is_off_has_its_series_about_the_arrival(matched: MatchedFilter, late_ms: float) -> None:
+    snap = snapshot({"H1": whitened(20.0), "L1": whitened(12.0, seed=6)}, template=175)
+    peak = snap.candidate.peak
+    late = replace(snap.candidate, peak=replace(peak, gps_ns=peak.gps_ns + round(late_ms * 1e6)))
+    expected, actual = (matched.filter(s).series for s in (snap, Snapshot(late, snap.strain)))
+    for one, other in zip(expected, actual, strict=True):
+        assert abs(int(np.abs(other.snr).argmax()) - len(other.snr) // 2) <= 4
+        assert top(other)[0] == pytest.approx(top(one)[0], abs=5e-4)
+        assert abs(top(other)[1]) == pytest.approx(abs(top(one)[1]), rel=0.02)
+
+
 def test_the_same_snapshot_gives_the_same_samples(matched: MatchedFilter) -> None:
     snap = snapshot({"H1": whitened(12.0)})
     one, other = (matched.filter(snap) for _ in range(2))
