@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stream.localize.detectors import sidereal_rad, sites
-from stream.localize.heard import bandwidth_rad_s
+from stream.localize.heard import bandwidth_rad_s, peak_ns
 from stream.records.followup import SnrSeries
-from stream.timebase import NS_PER_S
 from stream.types import Complex64Array, Float32Array, FloatArray, IntArray
 
 SNR_AT_EDGE = 4.0
@@ -85,7 +84,7 @@ def prepare(series: Sequence[SnrSeries], response_factor: float) -> Event:
     widths = np.array([bandwidth_rad_s(s) for s in series])
     reference = int(heights.argmax())
     loudest = series[reference]
-    gps_ns = loudest.gps_ns + int(np.abs(loudest.snr).argmax()) * NS_PER_S // loudest.sample_rate_hz
+    gps_ns = peak_ns(loudest)
     place = sites(tuple(s.detector for s in series))
     turn = _turn(sidereal_rad(gps_ns))
     offset_s = (place.position_s - place.position_s[reference]) @ turn

@@ -13,11 +13,12 @@ import numpy as np
 
 from stream.errors import ConfigurationError, DataError
 from stream.localize.detectors import sidereal_rad, sites
-from stream.localize.heard import bandwidth_rad_s
+from stream.localize.heard import bandwidth_rad_s, peak_ns
 from stream.records.followup import SkyMap, SnrSeries
 from stream.timebase import NS_PER_S
 from stream.types import FloatArray
 
+_EARTH_NS = 43_000_000
 _SLACK_S = 0.005  # as BAYESTAR's own: beyond the way of light from the network's centre
 
 
@@ -79,14 +80,14 @@ def ligo_skymap() -> tuple[ModuleType, ModuleType]:
 
 def _window(series: Sequence[SnrSeries], position_s: FloatArray) -> tuple[int, float, FloatArray]:
     """Return the mean arrival of the loud detectors, how far to look on either side, and positions from their mean."""
-    peaks = [np.abs(s.snr) for s in series]
     width = np.array([bandwidth_rad_s(s) for s in series])
-    height = np.array([p.max() for p in peaks])
+    height = np.array([np.abs(s.snr).max() for s in series])
     weight = np.square(height * width) * (height >= min(4.0, height.max()))
+    loudest_ns = peak_ns(series[int(height.argmax())])
+    apart_ns = np.array([peak_ns(s) - loudest_ns for s in series])
+    weight[np.abs(apart_ns) > _EARTH_NS] = 0.0  # noise, louder than the signal
     weight /= weight.sum()
-    peak_ns = [s.gps_ns + int(p.argmax()) * NS_PER_S // s.sample_rate_hz for s, p in zip(series, peaks, strict=True)]
-    first_ns = min(peak_ns)
-    centre_ns = first_ns + round(float(weight @ (np.array(peak_ns) - first_ns)))
+    centre_ns = loudest_ns + round(float(weight @ apart_ns))
     position_s = position_s - weight @ position_s
     half_s = float(np.sqrt(np.square(position_s).sum(axis=1)).max()) + _SLACK_S
     return centre_ns, max(half_s, 0.5 * np.pi / float(width.min())), position_s

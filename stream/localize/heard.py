@@ -8,9 +8,13 @@ import numpy as np
 
 from stream.errors import DataError
 from stream.records.followup import SnrSeries
+from stream.timebase import NS_PER_S
 
 _MOST_DETECTORS = 5
 _FEWEST_SAMPLES = 8
+_MOST_SNR = 1000.0
+_EARTH_NS = 43_000_000
+"""Of light through the Earth."""
 
 
 def checked(series: Sequence[SnrSeries]) -> tuple[SnrSeries, ...]:
@@ -20,7 +24,7 @@ def checked(series: Sequence[SnrSeries]) -> tuple[SnrSeries, ...]:
     ------
     DataError
         If there are none or too many, a detector comes twice, or a series cannot be true: too short, not finite,
-        silent, without a horizon, a rate or an autocorrelation that peaks in its middle.
+        silent, without a horizon, a rate or an autocorrelation that peaks in its middle; or lies apart from the others.
     """
     if not 1 <= len(series) <= _MOST_DETECTORS:
         raise DataError(f"{len(series)} SNR series: a sky map takes 1 to {_MOST_DETECTORS}")
@@ -31,9 +35,30 @@ def checked(series: Sequence[SnrSeries]) -> tuple[SnrSeries, ...]:
         reason = _fault(one)
         if reason is not None:
             raise DataError(f"the SNR series of {one.detector} {reason}")
-    if max(float(np.abs(s.snr).max()) for s in series) == 0.0:
-        raise DataError("every SNR series is zero throughout: there is nothing to localize")
+    loudest = max(series, key=lambda s: float(np.abs(s.snr).max()))
+    if not 0.0 < np.abs(loudest.snr).max() < _MOST_SNR:
+        raise DataError(
+            f"the largest SNR, in {loudest.detector}, is {np.abs(loudest.snr).max():.3g}: a sky map is made of more "
+            f"than 0 and less than {_MOST_SNR:g}"
+        )
+    for one in series:
+        if not _within_reach(one, peak_ns(loudest)):
+            raise DataError(
+                f"the SNR series of {one.detector} begins at GPS {one.gps_ns} ns, too far from the peak in "
+                f"{loudest.detector} at {peak_ns(loudest)} ns: cut series around one time"
+            )
     return tuple(sorted(series, key=lambda s: s.detector))
+
+
+def peak_ns(one: SnrSeries) -> int:
+    """Return the GPS time of the sample with the largest SNR."""
+    return one.gps_ns + int(np.abs(one.snr).argmax()) * NS_PER_S // one.sample_rate_hz
+
+
+def _within_reach(one: SnrSeries, gps_ns: int) -> bool:
+    """Return whether a series has any sample that light from a time elsewhere on Earth can reach."""
+    end_ns = one.gps_ns + len(one.snr) * NS_PER_S // one.sample_rate_hz
+    return one.gps_ns - _EARTH_NS < gps_ns < end_ns + _EARTH_NS
 
 
 def _fault(one: SnrSeries) -> str | None:  # noqa: PLR0911 - one for each

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
 import pytest
 from scipy.special import i0e
 
 from pipelines.evaluate.skymap_injections import inject, make_series
+from stream.localize import compiled as compiled_module
 from stream.localize.ansatz import from_moments, to_moments
 from stream.localize.arrival import Arrival, prepare
 from stream.localize.heard import bandwidth_rad_s, checked
@@ -114,6 +118,22 @@ def test_orientations_weigh_one_and_come_in_pairs() -> None:
 def test_the_exponential_is_one() -> None:
     for x in (-16.0, -3.0, 0.0, 2.0):
         assert exponential(np.float32(x)) == pytest.approx(np.exp(x), rel=1e-4)
+
+
+def one_more(number: int) -> int:
+    return number + 1
+
+
+def test_loops_are_compiled_where_no_folder_can_be_written_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Any = numba.njit
+
+    def nowhere(**options: bool) -> object:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return made(**options)
+
+    monkeypatch.setattr(compiled_module, "njit", nowhere)
+    assert compiled_module.compiled(one_more)(2) == 3
 
 
 def test_the_width_of_the_autocorrelation_is_the_bandwidth() -> None:

@@ -138,11 +138,12 @@ def broken(series: SnrSeries, what: str) -> SnrSeries:
         "peak": replace(series, autocorrelation=series.autocorrelation * 0),
         "even": replace(series, autocorrelation=series.autocorrelation[1:]),
         "rate": replace(series, sample_rate_hz=0),
+        "apart": replace(series, gps_ns=series.gps_ns + 1_000_000_000),
     }
     return ways[what]
 
 
-@pytest.mark.parametrize("what", ["NaN", "empty", "silent", "unknown", "peak", "even", "rate"])
+@pytest.mark.parametrize("what", ["NaN", "empty", "silent", "unknown", "peak", "even", "rate", "apart"])
 def test_a_series_that_cannot_be_is_refused_by_name(quiet: SkyInjection, what: str) -> None:
     bad = broken(quiet.series[0], what)
     with pytest.raises(DataError, match=bad.detector):
@@ -157,6 +158,12 @@ def test_a_loud_map_is_fine_enough_in_orientation(snr: float) -> None:
     )
     ours, finer = localize(noisy.series, SETTINGS), localize(noisy.series, SETTINGS, Fidelity(8, 12))
     assert overlap(ours, finer) > 0.985
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e3])
+def test_silence_and_what_no_source_can_be_are_refused(quiet: SkyInjection, factor: float) -> None:
+    with pytest.raises(DataError, match="largest SNR"):
+        localize([replace(s, snr=s.snr * np.complex64(factor)) for s in quiet.series], SETTINGS)
 
 
 def test_no_series_or_one_detector_twice_is_refused(quiet: SkyInjection) -> None:
