@@ -30,7 +30,8 @@ from stream.settings import DaemonSettings
 log = structlog.get_logger()
 
 _QUEUE, _REMEMBERED = 32, 64
-_PAGE_S = 60.0
+_PAGE_S = 120.0
+_NICENESS = 19
 _IDLE_S = 300.0
 _LENGTH = struct.Struct("<Q")
 
@@ -59,7 +60,7 @@ class LivePages:
     """
 
     def __init__(self, folder: Path, kept: int) -> None:
-        self._command = [sys.executable, "-m", "pipelines.show.page_writer", str(folder), str(kept)]
+        self._command = [sys.executable, "-m", "pipelines.show.page_writer", str(folder), str(kept), str(_NICENESS)]
         self._recorder = Recorder()
         self._heard: OrderedDict[int, Evidence] = OrderedDict()
         self._jobs: queue.Queue[PageJob | None] = queue.Queue(_QUEUE)

@@ -1,7 +1,7 @@
 """The process that draws event pages for :mod:`pipelines.show.live_pages`: jobs on standard input, answers on output.
 
-``python -m pipelines.show.page_writer FOLDER KEPT``. A job is its length (8 bytes, little endian) and a pickle, from
-the daemon that started this and from nobody else. It answers ``ok PAGE`` or ``no REASON``, one line each.
+``python -m pipelines.show.page_writer FOLDER KEPT NICENESS``. A job is its length (8 bytes, little endian) and a
+pickle, from the daemon that started this and from nobody else. It answers ``ok PAGE`` or ``no REASON``, one line each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from stream.errors import TocsinError
 from stream.text import clean
 
 _LENGTH = struct.Struct("<Q")
-_LOWEST = 19
 
 
 def serve(folder: PageFolder, jobs: BinaryIO, answers: TextIO) -> None:
@@ -37,7 +36,7 @@ def serve(folder: PageFolder, jobs: BinaryIO, answers: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(_LOWEST)
+    os.nice(int(sys.argv[3]))
     kept = PageFolder(Path(sys.argv[1]), int(sys.argv[2]))
     kept.write_index()
     serve(kept, sys.stdin.buffer, sys.stdout)

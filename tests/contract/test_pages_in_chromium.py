@@ -38,7 +38,7 @@ def filled(path: Path) -> Path:
     """Return a folder of pages: a whole event, one of which little is known, a retracted one, one made to harm."""
     folder = PageFolder(path)
     folder.add(alert(alert_type="PRELIMINARY", skymap=None), beside(revision=0))
-    folder.add(alert(), beside(revision=1), evidence("H1", "V1"))
+    folder.add(alert(), beside(revision=1), evidence("V1"))
     bare: dict[str, Any] = {"skymap": None, "classification": {}, "properties": {}, "mchirp_source": None}
     unknown = {"skymap": "the worker was killed", "classification": LONG}
     told = beside(gps_ns=GPS_NS + 90 * NS_PER_S, unknown=unknown, p_astro=None, model=LONG)

@@ -96,7 +96,7 @@ def test_a_map_that_cannot_be_read_is_named() -> None:
 
 
 def test_a_retraction_says_who_and_why_and_keeps_what_was_said() -> None:
-    _, before = event_page(alert(), beside())
+    _, before = event_page(alert(skymap=None), beside())
     decided = {"gps_ns": 1, "revision": 2, "decision": {"kind": "retract", "why": "glitch in L1", "who": "me@here"}}
     page, told = event_page(alert(event=None, alert_type="RETRACTION"), decided, None, [before])
     words = Tags(page).words

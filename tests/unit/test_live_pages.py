@@ -38,7 +38,7 @@ def published(name: str = "TS150914a", **extra: Any) -> Published:
     return Published(name, GPS_NS, GPS_NS + NS_PER_S // 3, 0, "PRELIMINARY", None, out)
 
 
-def until(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
+def until(holds: Callable[[], bool], seconds: float = 120.0) -> bool:
     end = time.monotonic() + seconds
     while not holds() and time.monotonic() < end:
         time.sleep(0.02)
@@ -52,19 +52,43 @@ def hear(pages: LivePages) -> None:
             pages.candidate(CANDIDATE)
 
 
-def test_a_published_alert_has_its_page_with_what_was_heard(tmp_path: Path) -> None:
-    settings = DaemonSettings(pages_dir=tmp_path, pages_kept=5)
-    with with_pages(settings) as hooks:
-        assert hooks.tap is not None and hooks.candidate is not None and hooks.published is not None
-        for pair in zip(spans(segment("H1"), 4), spans(segment("L1"), 4), strict=True):
-            hooks.tap(pair, statistic_of(pair[0]))
-        hooks.candidate(CANDIDATE)
-        hooks.published(published())
-        assert until((tmp_path / "events" / "TS150914a.html").exists)
+def test_a_published_alert_has_its_page_though_the_writer_of_the_one_before_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_pages, "_NICENESS", 0)  # beside other tests the lowest priority may have nothing
+    pages = LivePages(tmp_path, 5)
+    hear(pages)
+    pages.published(published())
+    assert until((tmp_path / "events" / "TS150914a.html").exists)
     page = (tmp_path / "events" / "TS150914a.html").read_text()
     assert "L1: whitened strain and Q-scan" in page
     assert "revision 1" in page
-    assert "TS150914a" in (tmp_path / "index.html").read_text()
+    child = pages._child
+    assert child is not None
+    child.kill()
+    child.wait()
+    pages.published(published("TS150914b"))
+    assert until((tmp_path / "events" / "TS150914b.html").exists)
+    pages.close()
+    index = (tmp_path / "index.html").read_text()
+    assert "TS150914a" in index
+    assert "TS150914b" in index
+
+
+def test_a_daemon_that_is_to_have_pages_tells_what_it_hears_and_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[PageJob] = []
+    monkeypatch.setattr(LivePages, "_write", lambda _, job: jobs.append(job))
+    with with_pages(DaemonSettings(pages_dir=tmp_path, pages_kept=5)) as hooks:
+        assert hooks.tap is not None and hooks.candidate is not None and hooks.published is not None
+        whole = segment("H1")
+        hooks.tap([whole], statistic_of(whole))
+        hooks.candidate(CANDIDATE)
+        hooks.published(published())
+    (job,) = jobs
+    assert job.evidence is not None
+    assert [s.detector for s in job.evidence.strain] == ["H1"]
 
 
 def test_without_a_folder_nothing_is_watched() -> None:
@@ -86,19 +110,6 @@ def test_what_has_passed_by_until_the_alert_was_kept_with_its_candidate(
     (job,) = jobs
     assert job.evidence is not None
     assert [s.detector for s in job.evidence.strain] == ["H1", "L1"]
-
-
-def test_a_writer_that_was_killed_is_replaced(tmp_path: Path) -> None:
-    pages = LivePages(tmp_path, 5)
-    pages.published(published())
-    assert until((tmp_path / "events" / "TS150914a.html").exists)
-    child = pages._child
-    assert child is not None
-    child.kill()
-    child.wait()
-    pages.published(published("TS150914b"))
-    assert until((tmp_path / "events" / "TS150914b.html").exists)
-    pages.close()
 
 
 def test_a_writer_that_hangs_is_ended_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

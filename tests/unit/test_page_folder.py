@@ -9,6 +9,7 @@ import pytest
 from alerts import alert, beside
 from heard import GPS_NS, evidence, spans, statistic_of
 
+from pipelines.show import event_page
 from pipelines.show.page_folder import PageFolder
 from pipelines.show.replay_pages import ReplayPages
 from stream.errors import SchemaError
@@ -17,6 +18,13 @@ from stream.settings import Settings
 from stream.timebase import NS_PER_S
 
 BARE = {"skymap": None}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing: what the pictures show is asked elsewhere."""
+    for name in ("detector_png", "statistic_png"):
+        monkeypatch.setattr(event_page, name, lambda *_: b"picture")
 
 
 def names(folder: Path) -> list[str]:
