@@ -217,14 +217,18 @@ def test_at_the_end_what_can_be_finished_is_and_the_rest_is_answered() -> None:
     assert answers.why[1:] == ["not made: its process ended", "not made: the daemon ended"]
 
 
-def test_a_process_whose_daemon_is_killed_ends() -> None:
-    """It has nobody who could end it: its pipe closes."""
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_process_whose_daemon_is_killed_ends(hangs: bool) -> None:
+    """It has nobody who could end it: its pipe closes, and where it hangs its own timer strikes."""
     code = (
-        "import followers, os, time\n"
-        "from pipelines.live.followup import FollowUps\n"
+        "import time\n"
         "from pipelines.follow import Order\n"
-        "follow = FollowUps(lambda: Order('followers:Scripted', (), 20.0), print, 16)\n"
+        "from pipelines.live.followup import FollowUps\n"
+        "from test_followup_process import Scripted, snapshot\n"
+        "follow = FollowUps(lambda: Order('followers:Scripted', (), 0.5), print, 16)\n"
         "while follow.state != 'ready': time.sleep(0.01)\n"
+        f"if {hangs}: follow.submit(snapshot(Scripted.HANGS))\n"
+        f"while (follow._in_hand is not None) is not {hangs}: time.sleep(0.001)\n"
         "print(follow._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -236,5 +240,5 @@ def test_a_process_whose_daemon_is_killed_ends() -> None:
     pid = next(int(line) for line in daemon.stdout if line.strip().isdigit())
     daemon.send_signal(signal.SIGKILL)
     daemon.communicate()
-    with suppress(ProcessLookupError):
+    with suppress(FileNotFoundError):
         assert until(lambda: not is_there(pid) or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
