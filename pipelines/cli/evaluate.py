@@ -346,11 +346,12 @@ def _classes_table(report: dict[str, Any]) -> None:
             table.add_row(name, *(str(row[key]) for key in ("count", "brier", "brier_as_heard")))
         Console().print(table)
         agreement, nulls = found["agreement"], found["nulls"]
-        for key, what in (("class", "class"), ("class_or_noise", "class, and more probable than noise")):
+        asked = {"class": "class", "class_or_noise": "class, and more probable than noise"}
+        for key in asked if how == "searched" else ["class"]:
             row = agreement[key]
             Console().print(
-                f"{how}: {what} agrees with the truth for {row['agree']} of {agreement['with_class']} signals that "
-                f"rang ({row['share']}; as often as they come {row['share_as_heard']})"
+                f"{how}: {asked[key]} agrees with the truth for {row['agree']} of {agreement['with_class']} signals "
+                f"that rang ({row['share']}; as often as they come {row['share_as_heard']})"
             )
         Console().print(f"{how}: null {nulls['classification']} classifications, {nulls['properties']} properties")
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from pipelines.evaluate.classes_figures import PROPERTIES
+from pipelines.evaluate.classes_population import CLASSES
+
 _CURVES = (
     ("given", "reliability", "template given"),
     ("given", "reliability_as_heard", "the same, as often as heard"),
@@ -15,7 +18,9 @@ _CURVES = (
 
 
 def reliability_picture(report: dict[str, Any], path: Path) -> None:
-    """Draw the reliability of each class and property, with 68 % errors.
+    """Draw the reliability of each class and property of a signal, with 68 % errors.
+
+    Of what the search found properties alone are drawn: its classes share p_astro, which an hour of noise does not try.
 
     Parameters
     ----------
@@ -23,12 +28,12 @@ def reliability_picture(report: dict[str, Any], path: Path) -> None:
         As :func:`pipelines.evaluate.classes.figures` makes it.
     path : Path
     """
-    figure = Figure(figsize=(16, 8), layout="constrained")
-    for panel, name in zip(figure.subplots(2, 4).ravel(), report["given"]["probabilities"], strict=False):
+    figure = Figure(figsize=(15, 9), layout="constrained")
+    for panel, name in zip(figure.subplots(2, 3).ravel(), (*CLASSES, *PROPERTIES), strict=True):
         panel.plot([0, 1], [0, 1], color="0.8")
         for how, key, label in _CURVES:
             row = report[how]["probabilities"][name]
-            if row["brier"] is None:
+            if row["brier"] is None or (how == "searched" and name in CLASSES):
                 continue
             points = [(r["told"], r["true"], r["error"]) for r in row[key]]
             score = row["brier_as_heard" if key.endswith("heard") else "brier"]
@@ -38,5 +43,4 @@ def reliability_picture(report: dict[str, Any], path: Path) -> None:
             )
         panel.set(title=name, xlabel="told", ylabel="true", xlim=(-0.02, 1.02), ylim=(-0.05, 1.05))
         panel.legend(fontsize="small")
-    figure.axes[-1].set_axis_off()
     figure.savefig(path, dpi=110)
