@@ -78,6 +78,18 @@ def crashes() -> Scripted:
     raise AssertionError
 
 
+class TellsTemplate:
+    """Say which template the candidate is of, where a reason would stand."""
+
+    def __init__(self, pace_s: float) -> None:
+        self._pace_s = pace_s
+
+    def follow(self, snapshot: Snapshot) -> Localized:
+        """Say it, after a while."""
+        time.sleep(self._pace_s)
+        return Localized(snapshot.candidate, reasons={"skymap": str(snapshot.candidate.peak.template)})
+
+
 class KilledOnce(Scripted):
     """Die over the first candidate of all, in whatever process; find a map of each other."""
 

@@ -42,6 +42,7 @@ class _Work:
     less_loud: float
     number: int
     snapshot: Snapshot = field(compare=False)
+    order: Order = field(compare=False)
 
 
 class FollowUps:
@@ -94,7 +95,7 @@ class FollowUps:
         If too many wait, the least loud of them all is answered here and now.
         """
         candidate = snapshot.candidate
-        work = _Work(candidate.far_hz, -candidate.peak.statistic, next(self._numbers), snapshot)
+        work = _Work(candidate.far_hz, -candidate.peak.statistic, next(self._numbers), snapshot, self._order())
         with self._changed:
             heapq.heappush(self._waiting, work)
             left = max(self._waiting) if len(self._waiting) > self._queue else None
@@ -172,7 +173,8 @@ class FollowUps:
             self._answer(work, f"not made: {self._unable}")
             return
         began_s = time.monotonic()
-        answer = self._ask(work.snapshot, self._made_of.timeout_s)
+        snapshot = work.snapshot if work.order == self._made_of else _without_template(work.snapshot)
+        answer = self._ask(snapshot, self._made_of.timeout_s)
         metrics.FOLLOWUP_SECONDS.labels(self._what).observe(time.monotonic() - began_s)
         self._failures = 0
         if answer.found is not None:
@@ -233,3 +235,9 @@ class FollowUps:
         process, self._process = self._process, None
         if process is not None:
             child.end(process)
+
+
+def _without_template(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot of another network's candidate: a template's number means nothing in this one's bank."""
+    candidate = snapshot.candidate
+    return replace(snapshot, candidate=replace(candidate, peak=replace(candidate.peak, template=None)))

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +197,22 @@ def test_another_network_gets_another_process() -> None:
         assert until(lambda: follow._process is not old and follow.state == "ready")
         follow.submit(snapshot())
         assert answers.first(2)[1].skymap_fits
+
+
+def test_a_candidate_that_waited_while_the_network_changed_is_followed_without_its_templates_number() -> None:
+    """It is a number in another bank; the candidate that is answered has it still."""
+    answers, network = Answers(), [0.3]
+    given = snapshot()
+    peak = replace(given.candidate.peak, template=7)
+    given = replace(given, candidate=replace(given.candidate, peak=peak))
+    order = lambda: Order("followers:TellsTemplate", tuple(network), 20.0)  # noqa: E731
+    with FollowUps(order, answers.take, 16) as follow:
+        follow.submit(given)
+        assert until(lambda: follow._in_hand is not None)
+        follow.submit(given)
+        network[0] = 0.0
+        first, second = answers.first(2)
+    assert (answers.why, first.candidate, second.candidate) == (["7", "None"], given.candidate, given.candidate)
 
 
 def test_at_the_end_what_can_be_finished_is_and_the_rest_is_answered() -> None:
