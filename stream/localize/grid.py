@@ -8,7 +8,8 @@ import numpy as np
 
 from stream.healpix import area_sr, uniq_of
 from stream.localize.arrival import Arrival
-from stream.localize.kernel import Orientations, orientations, pixels
+from stream.localize.kernel import pixels
+from stream.localize.orientations import Orientations, orientations
 from stream.localize.radial import Fits, fit
 from stream.localize.triangulate import children, directions, triangulate
 from stream.types import FloatArray, IntArray

@@ -1,4 +1,4 @@
-"""The inner loops: what each pixel's likelihood is, and what it is at most.
+"""The inner loops: what each pixel's likelihood is.
 
 For a source in direction n with polarisation psi and cosine of inclination u, detector d sees the complex amplitude
 ``a_d = (1 + u^2) F+_d / 2 + i u Fx_d`` times its SNR at the edge. Per time, orientation and pixel::
@@ -13,20 +13,13 @@ those over orientations float64.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import NamedTuple
-
 import numpy as np
 
 from stream.localize.arrival import Arrival
 from stream.localize.compiled import compiled
+from stream.localize.orientations import LANES, Orientations
 from stream.localize.radial import COEFFICIENTS, Fits
 from stream.types import Float32Array, FloatArray
-
-LANES = 24
-"""How many orientations are summed side by side: three vectors of 256 bits. Loops over fewer are unrolled by the
-compiler before it could make vectors of them."""
-
 
 TIMES_CUT = 12.0
 """Log-likelihood below a pixel's best time at which other times of it are left out."""
@@ -36,37 +29,6 @@ SUM = P + 1
 RE = SUM + 4
 SEEN = RE + 2
 """Rows of the work array, after the coefficients: p, the four results, the sums over detectors, what detectors see."""
-
-
-class Orientations(NamedTuple):
-    """Orientations that are summed over, u and -u next to each other, filled up to whole vectors with weight 0.
-
-    Attributes
-    ----------
-    cos_twopsi, sin_twopsi : array of float64, shape (n,)
-        Twice the polarisation, evenly over half a turn.
-    u, weight : array of float64, shape (n,)
-        Cosine of the inclination, and what the orientation counts; the weights add up to 1.
-    """
-
-    cos_twopsi: FloatArray
-    sin_twopsi: FloatArray
-    u: FloatArray
-    weight: FloatArray
-
-
-@cache
-def orientations(polarizations: int, inclinations: int) -> Orientations:
-    """Return evenly spaced polarisations, and Gauss-Legendre nodes (an even number) in the cosine of inclination."""
-    node, weight = np.polynomial.legendre.leggauss(inclinations)
-    half = len(node) // 2
-    paired = np.stack((np.arange(half), inclinations - 1 - np.arange(half)), axis=1).ravel()
-    twopsi = np.repeat(np.pi * np.arange(polarizations) / polarizations, inclinations)
-    columns = (np.cos(twopsi), np.sin(twopsi), np.tile(node[paired], polarizations))
-    counts = np.tile(weight[paired], polarizations) / (2.0 * polarizations)
-    empty = -len(twopsi) % LANES
-    cosine, sine, u = (np.pad(c, (0, empty), mode="edge") for c in columns)
-    return Orientations(cosine, sine, u, np.pad(counts, (0, empty)))
 
 
 @compiled
@@ -272,55 +234,3 @@ def exponential(x: np.float32) -> np.float32:
     e = e * e
     e = e * e
     return e * e
-
-
-@compiled
-def together(direction: FloatArray, arrival: Arrival, power: Float32Array, total: Float32Array) -> None:
-    """Fill in the sum of all detectors' power at each step, as a source in a direction is heard."""
-    per_step = np.float32(arrival.step_s * arrival.rate_hz)
-    for k in range(arrival.steps):
-        total[k] = 0.0
-    for d in range(power.shape[0]):
-        delay = 0.0
-        for i in range(3):
-            delay -= arrival.offset_s[d, i] * direction[i]
-        begin = (arrival.start_s + delay - arrival.first_s) * arrival.rate_hz + 0.5
-        whole = int(begin)
-        rest = np.float32(begin - whole)
-        for k in range(arrival.steps):
-            total[k] += power[d, whole + np.int32(rest + np.float32(k) * per_step)]
-
-
-@compiled
-def bounds(directions: FloatArray, arrival: Arrival, power: Float32Array) -> FloatArray:
-    """Return the most that the half squared SNR of all detectors together can be for each pixel, shape (n,).
-
-    ``power``, shape (n_detectors, m), is that of each on the fine grid, the maximum within half a pixel's light time.
-    """
-    out = np.zeros(directions.shape[0])
-    total = np.empty(arrival.steps, np.float32)
-    for i in range(directions.shape[0]):
-        together(directions[i], arrival, power, total)
-        most = np.float32(0.0)
-        for k in range(arrival.steps):
-            most = max(most, total[k])
-        out[i] = most
-    return out
-
-
-@compiled
-def window(directions: FloatArray, arrival: Arrival, power: Float32Array, least: float) -> tuple[int, int]:
-    """Return the first and last step at which any of the pixels can have half a squared SNR, or the last and first."""
-    first, last = arrival.steps - 1, 0
-    total = np.empty(arrival.steps, np.float32)
-    for i in range(directions.shape[0]):
-        together(directions[i], arrival, power, total)
-        for k in range(first):
-            if total[k] >= least:
-                first = k
-                break
-        for k in range(arrival.steps - 1, last, -1):
-            if total[k] >= least:
-                last = k
-                break
-    return min(first, last), max(first, last)

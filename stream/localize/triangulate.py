@@ -9,7 +9,7 @@ from scipy.ndimage import maximum_filter1d
 
 from stream.healpix import centres, uniq_of
 from stream.localize.arrival import Arrival
-from stream.localize.kernel import bounds, window
+from stream.localize.compiled import compiled
 from stream.types import BoolArray, Float32Array, FloatArray, IntArray
 
 FIRST_ORDER = 4
@@ -108,3 +108,55 @@ def children(index: IntArray) -> IntArray:
     """Return the four pixels of the next order within each, shape (4 n,)."""
     out: IntArray = (4 * index[:, None] + np.arange(4)).ravel()
     return out
+
+
+@compiled
+def together(direction: FloatArray, arrival: Arrival, power: Float32Array, total: Float32Array) -> None:
+    """Fill in the sum of all detectors' power at each step, as a source in a direction is heard."""
+    per_step = np.float32(arrival.step_s * arrival.rate_hz)
+    for k in range(arrival.steps):
+        total[k] = 0.0
+    for d in range(power.shape[0]):
+        delay = 0.0
+        for i in range(3):
+            delay -= arrival.offset_s[d, i] * direction[i]
+        begin = (arrival.start_s + delay - arrival.first_s) * arrival.rate_hz + 0.5
+        whole = int(begin)
+        rest = np.float32(begin - whole)
+        for k in range(arrival.steps):
+            total[k] += power[d, whole + np.int32(rest + np.float32(k) * per_step)]
+
+
+@compiled
+def bounds(directions: FloatArray, arrival: Arrival, power: Float32Array) -> FloatArray:
+    """Return the most that the half squared SNR of all detectors together can be for each pixel, shape (n,).
+
+    ``power``, shape (n_detectors, m), is that of each on the fine grid, the maximum within half a pixel's light time.
+    """
+    out = np.zeros(directions.shape[0])
+    total = np.empty(arrival.steps, np.float32)
+    for i in range(directions.shape[0]):
+        together(directions[i], arrival, power, total)
+        most = np.float32(0.0)
+        for k in range(arrival.steps):
+            most = max(most, total[k])
+        out[i] = most
+    return out
+
+
+@compiled
+def window(directions: FloatArray, arrival: Arrival, power: Float32Array, least: float) -> tuple[int, int]:
+    """Return the first and last step at which any of the pixels can have half a squared SNR, or the last and first."""
+    first, last = arrival.steps - 1, 0
+    total = np.empty(arrival.steps, np.float32)
+    for i in range(directions.shape[0]):
+        together(directions[i], arrival, power, total)
+        for k in range(first):
+            if total[k] >= least:
+                first = k
+                break
+        for k in range(arrival.steps - 1, last, -1):
+            if total[k] >= least:
+                last = k
+                break
+    return min(first, last), max(first, last)

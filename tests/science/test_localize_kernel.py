@@ -14,7 +14,8 @@ from stream.localize import compiled as compiled_module
 from stream.localize.ansatz import from_moments, to_moments
 from stream.localize.arrival import Arrival, prepare
 from stream.localize.heard import bandwidth_rad_s, checked
-from stream.localize.kernel import LANES, exponential, orientations, pixels
+from stream.localize.kernel import exponential, pixels
+from stream.localize.orientations import LANES, orientations
 from stream.localize.radial import fit, moments, quadrature
 from stream.localize.triangulate import directions
 from stream.types import ComplexArray, FloatArray
