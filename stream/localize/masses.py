@@ -25,7 +25,7 @@ from stream.localize.ridge import Ridge, Sheets
 from stream.records import MassPosterior
 from stream.types import FloatArray
 
-DRAWS, ROUNDS = 96, 5
+DRAWS, ROUNDS = 80, 5
 
 _CENTRE, _WIDTH = np.array([0.0, 0.0, 0.3, 0.0]), np.array([0.35, 0.3, 0.3])
 """Of what is drawn at first: distance from the sheet, spin, asymmetry, half the spins' difference."""
@@ -81,7 +81,7 @@ class MassSampler:
     def sample(
         self, reference: Reference, again: Callable[[FloatArray, Sequence[int]], Reference]
     ) -> tuple[MassPosterior, FloatArray]:
-        """Return the posterior and the parameters of the most probable template.
+        """Return the posterior and the parameters of the template that finds most.
 
         Parameters
         ----------
@@ -95,47 +95,48 @@ class MassSampler:
         for _ in range(_STAGES):
             reference = again(best, [lag + later for lag in reference.lags])
             ridge = self._sheets.about(reference)
-            points, log_weight, target = self._rounds(reference, ridge, centre, width)
+            points, log_weight, likely = self._rounds(reference, ridge, centre, width)
             if not np.isfinite(log_weight.max()):
                 raise DataError("no template near the candidate's fits the strain: its masses are not known")
             parameters, _ = ridge.parameters(points)
-            best = parameters[target.argmax()]
+            best = parameters[likely.argmax()]
             if _effective(_normalised(log_weight)) >= 0.5 * _LEAST_EFFECTIVE:
                 break
             # A loud signal: begin anew about the best one found, not as far around.
             later, width = 0, 0.4 * width
-            centre = np.array([0.0, *points[target.argmax()][1:]])
+            centre = np.array([0.0, *points[likely.argmax()][1:]])
         return _posterior(parameters, _evened(log_weight)), best
 
     def _rounds(
         self, reference: Reference, ridge: Ridge, centre: FloatArray, width: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return what was drawn in all rounds, shape (n, 4), and the logarithms of weight and posterior."""
+        """Return what was drawn in all rounds, shape (n, 4), and the logarithms of weight and likelihood."""
         root = np.diag(np.concatenate(([_THICKNESS * ridge.width], width)))
         proposals = [_Proposal(centre[None], np.ones(1), root)]
-        points, target, density = np.empty((0, 4)), np.empty(0), np.empty(0)
+        points, target, likely, density = np.empty((0, 4)), np.empty(0), np.empty(0), np.empty(0)
         for uniform, student in zip(self._uniform, self._student, strict=True):
             new = proposals[-1].draw(uniform, student)
-            target = np.concatenate((target, self._target(reference, ridge, new)))
+            log_likelihood, log_prior = self._of(reference, ridge, new)
+            likely, target = np.append(likely, log_likelihood), np.append(target, log_likelihood + log_prior)
             # Of the mixture so far: the newest proposal's share at the old points, and all proposals' at the new ones.
             density += proposals[-1].density(points)
             density = np.concatenate((density, np.sum([p.density(new) for p in proposals], axis=0)))
             points = np.concatenate((points, new))
             log_weight = target - np.log(density)
             proposals.append(_around(points, log_weight, proposals[-1]))
-        return points, log_weight, target
+        return points, log_weight, likely
 
-    def _target(self, reference: Reference, ridge: Ridge, at: FloatArray) -> FloatArray:
-        """Return the logarithm of the posterior, up to a constant; shape (n,)."""
-        log_target = np.full(len(at), -np.inf)
+    def _of(self, reference: Reference, ridge: Ridge, at: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the logarithms of likelihood and prior, up to a constant; shapes (n,)."""
+        log_likelihood, log_prior = np.full((2, len(at)), -np.inf)
         parameters, inside = ridge.parameters(at)
         if not inside.any():
-            return log_target
+            return log_likelihood, log_prior
         parameters = parameters[inside]
         power, sigma = reference.power_at(np.stack([self._nodes.waveform(row) for row in parameters]))
-        volume = 1.5 * np.log(np.sum(sigma**2, axis=1))
-        log_target[inside] = 0.5 * _top(power) + volume + _log_prior(parameters)
-        return log_target
+        log_likelihood[inside] = 0.5 * _top(power)
+        log_prior[inside] = 1.5 * np.log(np.sum(sigma**2, axis=1)) + _log_prior(parameters)
+        return log_likelihood, log_prior
 
 
 def _log_prior(parameters: FloatArray) -> FloatArray:

@@ -18,19 +18,19 @@ from scipy import fft
 
 from stream.errors import DataError
 from stream.infer.filterbank.bank import Bank
-from stream.infer.filterbank.waveforms import N_FFT, RATE_HZ, chirp_mass_msun, waveforms
+from stream.infer.filterbank.waveforms import DURATION_S, N_FFT, RATE_HZ, chirp_mass_msun, waveforms
 from stream.infer.filterbank.whitened import LOW_HZ
 from stream.localize.masses import MassSampler
-from stream.localize.nearby import BINS, LAGS, Nodes, Reference, binned, in_sums, refer
+from stream.localize.nearby import BINS, LAGS, Nodes, Reference, binned, binned_hz, in_sums, refer
 from stream.localize.strain import ALIGN, Heard, hear, kept_noise_power
 from stream.records import MassPosterior, Snapshot, SnrSeries
 from stream.timebase import NS_PER_S, samples_to_ns
-from stream.types import Complex64Array, FloatArray, IntArray
+from stream.types import Complex64Array, Float32Array, FloatArray, IntArray
 
 WINDOW = 104
 """Samples of a series on either side of the loudest arrival: 51 ms, light's way between any two sites and slack."""
 
-NEIGHBOURS = 12
+NEIGHBOURS = 6
 """Templates of the bank on either side of the candidate's, in the order of chirp mass, that are tried."""
 
 LEAST_SHARE = 0.5
@@ -91,7 +91,7 @@ class MatchedFilter:
             If no detector's strain holds the merger, or no template fits.
         """
         tried = self._tried(snapshot)
-        heard = self._heard(snapshot, int(tried[len(tried) // 2]))
+        heard = self._heard(snapshot, int(tried[0]))
         number, lags = self._best_of_bank(heard, tried)
         wave = self._waveforms[number]
         first = refer(self._nodes, self._bank.parameters[number], wave, heard, lags)
@@ -173,21 +173,29 @@ def _all_series(heard: Sequence[Heard], waveform: Complex64Array) -> tuple[SnrSe
     return tuple(
         SnrSeries(
             each.detector, each.gps_ns + samples_to_ns(centre - WINDOW, RATE_HZ), RATE_HZ, z[d][centre + window],
-            autocorrelation[d][window], sigma[d],
+            autocorrelation[d], sigma[d],
         )
         for d, each in enumerate(heard)
     )  # fmt: skip
 
 
 def _circle(heard: Heard, waveform: Complex64Array) -> tuple[Complex64Array, Complex64Array, float]:
-    """Return a template's SNR and autocorrelation around the circle, and its SNR at 1 Mpc."""
+    """Return a template's SNR around the circle, its autocorrelation within the window, and its SNR at 1 Mpc."""
     spectrum = heard.template(waveform)
     power = spectrum.real**2 + spectrum.imag**2
     scale = 2.0 / N_FFT  # as in whitened.whiten: both signs of frequency
     noise = scale * float(power @ kept_noise_power(heard.low_hz)[:-1])
     signal = scale * float(power.sum(dtype=np.float64))
-    two_sided = np.zeros((2, N_FFT), dtype=np.complex64)
-    two_sided[0, : N_FFT // 2] = (heard.data * waveform.conj())[:-1] * (2.0 * RATE_HZ / np.sqrt(noise))
-    two_sided[1, : N_FFT // 2] = power * (2.0 / signal)
-    z, autocorrelation = fft.ifft(two_sided, axis=1, overwrite_x=True)
-    return z, autocorrelation, signal / np.sqrt(noise)
+    product = np.zeros(N_FFT, dtype=np.complex64)
+    product[: N_FFT // 2] = (heard.data * waveform.conj())[:-1] * (2.0 * RATE_HZ / np.sqrt(noise))
+    return fft.ifft(product, overwrite_x=True), _autocorrelation(power), signal / np.sqrt(noise)
+
+
+def _autocorrelation(power: Float32Array) -> Complex64Array:
+    """Return the autocorrelation of a template of this power at ``WINDOW`` samples on either side, by its sums."""
+    lag = np.arange(-WINDOW, WINDOW + 1)
+    series = fft.ifft(in_sums(power), _COARSE, norm="forward")[lag]
+    # A sum stands for its middle; within it the phase turns.
+    within = np.exp(2j * np.pi * binned_hz()[0] * lag / RATE_HZ) / np.sinc(BINS / DURATION_S * lag / RATE_HZ)
+    out: Complex64Array = (series * within / series[WINDOW].real).astype(np.complex64)
+    return out

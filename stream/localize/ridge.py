@@ -39,7 +39,7 @@ _DEGREE = 4
 _MOST_MOVE = 0.2
 _STEPS = 3
 _SCANNED = np.flatnonzero(np.arange(len(_SPINS)) // 9 % 2 == 0)
-_SCAN, _REACH = 15, 2.5
+_SCAN, _REACH = 11, 2.5
 """Points of the grid with each second asymmetry; chirp masses tried at each, up to so many radians of phase away."""
 
 _LOG_MF = (-8.7, -1.3)  # of total mass times frequency: 1.6 solar masses at 20 Hz, and beyond all ringdowns

@@ -19,14 +19,18 @@ import numpy as np
 from scipy import fft
 
 from stream.errors import DataError
-from stream.infer.filterbank.waveforms import N_FFT, RATE_HZ, frequencies_hz
+from stream.infer.filterbank.waveforms import DURATION_S, N_FFT, RATE_HZ, frequencies_hz
 from stream.infer.filterbank.whitened import LOW_HZ, noise_power, response
 from stream.records import WhitenedSegment
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, samples_to_ns
-from stream.types import BoolArray, Complex64Array, Float32Array, FloatArray
+from stream.types import BoolArray, Complex64Array, Float32Array, FloatArray, IntArray
 
 BEFORE_S, AFTER_S = 13.5, 1.5
 """Of the circle of 16 s, what strain may fill; templates begin 12 s before the merger."""
+
+_FROM_HZ, _LIGHTER, _SETTLED_S = 15.0, 0.8, 2.0
+"""Strain is taken from when a binary of that part of the chirp mass passes this frequency, and as long as filters ring:
+earlier strain says nothing of any template that is tried, and the filters that whitened it need not be followed."""
 
 FADE_S = 0.5
 """How long a new whitening filter is faded in: see :mod:`stream.condition.conditioner`."""
@@ -95,9 +99,17 @@ class Heard:
 
 
 @lru_cache(maxsize=1)
-def _passing_s() -> FloatArray:
-    """Return when a binary of unit chirp mass (in seconds) passes each frequency, before its merger."""
+def _passing_of_unit_s() -> FloatArray:
     passing: FloatArray = 5.0 / 256.0 * (np.pi * np.maximum(frequencies_hz(), 1.0)) ** (-8 / 3)
+    return passing
+
+
+def _passing_s(mchirp_msun: float) -> FloatArray:
+    """Return when a binary passes each frequency, before its merger.
+
+    To leading order: Maggiore, Gravitational Waves vol. 1, eq. 4.20.
+    """
+    passing: FloatArray = (mchirp_msun * _MTSUN_S) ** (-5 / 3) * _passing_of_unit_s()
     return passing
 
 
@@ -117,7 +129,7 @@ def hear(segment: WhitenedSegment, gps_ns: int, mchirp_msun: float, low_hz: floa
     gps_ns : int
         About when the merger passed; within the segment.
     mchirp_msun : float
-        About the chirp mass.
+        About the chirp mass, or the least one that is tried.
     low_hz : float
         ``condition.low_frequency_hz``.
 
@@ -128,17 +140,19 @@ def hear(segment: WhitenedSegment, gps_ns: int, mchirp_msun: float, low_hz: floa
     """
     start, at = _place(segment, gps_ns)
     samples, valid = _possible(segment)
-    first, stop = max(0, at - int(BEFORE_S * RATE_HZ)), min(len(samples), at + int(AFTER_S * RATE_HZ))
-    position = np.arange(first, stop) - at
+    before_s = min(BEFORE_S, _SETTLED_S + _passing_s(mchirp_msun * _LIGHTER)[round(_FROM_HZ * DURATION_S)])
+    first, stop = max(0, at - int(before_s * RATE_HZ)), min(len(samples), at + int(AFTER_S * RATE_HZ))
+    wanted = np.arange(first, stop)
+    position = wanted - at
     passes, data = [], np.zeros(N_FFT // 2 + 1, dtype=np.complex64)
-    for share, taps, rate_hz in _shares(segment, valid):
+    for share, taps, rate_hz in _shares(segment, valid, wanted):
         circle = np.zeros(N_FFT, dtype=np.float32)
-        circle[position] = share[first:stop]
+        circle[position] = share
         if not circle.any():
             continue
         part = Pass(circle, response(taps, low_hz, rate_hz))
         piece = np.zeros(N_FFT, dtype=np.float32)
-        piece[position] = share[first:stop] * samples[first:stop]
+        piece[position] = share * samples[wanted]
         data += fft.rfft(piece) * part.response.conj()
         passes.append(part)
     if not passes:
@@ -147,12 +161,8 @@ def hear(segment: WhitenedSegment, gps_ns: int, mchirp_msun: float, low_hz: floa
 
 
 def _power(passes: Sequence[Pass], mchirp_msun: float, low_hz: float) -> Float32Array:
-    """Return the noise power: which filter whitened a frequency follows from when a binary passes it.
-
-    To leading order: Maggiore, Gravitational Waves vol. 1, eq. 4.20.
-    """
-    before_s = (mchirp_msun * _MTSUN_S) ** (-5 / 3) * _passing_s()
-    sample = -np.minimum(before_s * RATE_HZ, BEFORE_S * RATE_HZ).astype(np.int64)
+    """Return the noise power: which filter whitened a frequency follows from when a binary passes it."""
+    sample = -np.minimum(_passing_s(mchirp_msun) * RATE_HZ, BEFORE_S * RATE_HZ).astype(np.int64)
     whole = np.zeros(N_FFT // 2 + 1, dtype=np.complex64)
     for part in passes:
         whole += part.share[sample] * part.response
@@ -182,22 +192,22 @@ def _possible(segment: WhitenedSegment) -> tuple[Float32Array, BoolArray]:
     return np.where(np.repeat(possible, _HOP), segment.samples, np.float32(0.0)), possible
 
 
-def _shares(segment: WhitenedSegment, valid: BoolArray) -> list[tuple[FloatArray, FloatArray, int]]:
-    """Return for each filter its share at each sample of the segment, its taps and its input's rate."""
-    time = np.arange(len(segment.samples)) + 0.5
-    heard = np.repeat(valid, _HOP).astype(np.float64)
+def _shares(segment: WhitenedSegment, valid: BoolArray, wanted: IntArray) -> list[tuple[Float32Array, FloatArray, int]]:
+    """Return for each filter its share at the wanted samples of the segment, its taps and its input's rate."""
+    time = (wanted + 0.5).astype(np.float32)
+    heard = valid[wanted // _HOP].astype(np.float32)
     risen = []
     for k, each in enumerate(segment.filters):
         begin = (each.gps_ns - segment.gps_ns) * RATE_HZ / NS_PER_S
         hop = (each.gps_ns - segment.gps_ns) // HOP_NS
         if k == 0:
-            risen.append(np.ones(len(time)))
+            risen.append(np.ones_like(time))
         elif 0 < hop <= len(valid) and not segment.valid[hop - 1]:
             # Nothing was whitened just before: this one did not replace another, and is there at once.
-            risen.append((time > begin).astype(np.float64))
+            risen.append((time > begin).astype(np.float32))
         else:
-            risen.append(np.clip((time - begin) / (FADE_S * RATE_HZ), 0.0, 1.0))
-    after = [*risen[1:], np.zeros(len(time))]
+            risen.append(np.clip((time - np.float32(begin)) / np.float32(FADE_S * RATE_HZ), 0.0, 1.0))
+    after = [*risen[1:], np.zeros_like(time)]
     return [
         (heard * up * (1.0 - down), each.taps, each.input_rate_hz)
         for each, up, down in zip(segment.filters, risen, after, strict=True)
