@@ -68,6 +68,11 @@ class Maps:
         if self._maps is not None:
             self._maps.submit(snapshot)
 
+    @property
+    def starting(self) -> bool:
+        """Whether maps cannot be made yet; what comes now is told without."""
+        return self._maps is not None and self._maps.state == "starting"
+
     def describe(self) -> str:
         """Return how its process is, as ``/readyz`` says it."""
         return "off" if self._maps is None else self._maps.state

@@ -23,7 +23,7 @@ from pipelines.live.daemon import Hooks, run
 from pipelines.live.observe import Observer
 from pipelines.live.publisher import Published
 from pipelines.progress import Progress
-from pipelines.show.local import FOUND_WITHIN_NS, create_topics, local_settings
+from pipelines.show.local import FOUND_WITHIN_NS, await_maps, create_topics, local_settings
 from pipelines.show.machine import machine
 from stream.errors import TransportError
 from stream.kafka.embedded import EmbeddedBroker
@@ -122,6 +122,8 @@ class _Conductor:
         while not self._ledger.started.wait(0.1):
             if self._stop.is_set():
                 return
+        assert self._ledger.observer is not None, "told before the event is set"
+        await_maps(self._ledger.observer, self._stop.is_set)
         # A simulator in a fresh process needs some seconds until it can send.
         start_ns = (SystemClock().now_ns() // NS_PER_S + 12) * NS_PER_S
         injected = plan(self._seed, start_ns, self._injections, self._spacing_s)

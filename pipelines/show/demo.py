@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,12 @@ import structlog
 
 from pipelines.feeds.feed import feed
 from pipelines.live.daemon import Hooks, run
+from pipelines.live.observe import Observer
 from pipelines.live.publisher import Published
 from pipelines.progress import Progress
 from pipelines.show.evidence import Recorder
 from pipelines.show.live_pages import LivePages
-from pipelines.show.local import FOUND_WITHIN_NS, create_topics, local_settings
+from pipelines.show.local import FOUND_WITHIN_NS, await_maps, create_topics, local_settings
 from pipelines.show.picture import draw
 from pipelines.subscribe import ReceivedAlert, receive
 from stream.errors import TocsinError
@@ -34,6 +36,7 @@ from stream.timebase import NS_PER_S, SystemClock
 
 log = structlog.get_logger()
 
+_LOOK_S = 0.1
 _PAGES_S = 60.0
 GLITCH_S, MERGER_S, END_S = 16.0, 20.3, 24.0
 """Seconds from the first sample: the PSD is usable after 8, filters are in force after 13; then the search hears."""
@@ -117,11 +120,14 @@ class _Watcher:
     recorder: Recorder = field(default_factory=Recorder)
     candidates: list[Candidate] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
-    started: threading.Event = field(default_factory=threading.Event)
+    observer: Observer | None = None
 
     def hooks(self) -> Hooks:
         """Return the hooks that fill this, and have the pages written."""
-        return Hooks(lambda *_: self.started.set(), self._candidate, self._published, self._tap)
+        return Hooks(self._started, self._candidate, self._published, self._tap)
+
+    def _started(self, observer: Observer, _: int) -> None:
+        self.observer = observer
 
     def _candidate(self, candidate: Candidate) -> None:
         self.candidates.append(candidate)
@@ -152,8 +158,10 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
         watcher, stop, clock = _Watcher(pages), threading.Event(), SystemClock()
         daemon = Background("daemon", lambda: run(settings, stop=stop, hooks=watcher.hooks()))
         try:
-            while not watcher.started.wait(0.1) and daemon.running:
-                pass
+            while watcher.observer is None and daemon.running:
+                time.sleep(_LOOK_S)
+            if watcher.observer is not None:
+                await_maps(watcher.observer, lambda: not daemon.running)
             if daemon.error is not None:
                 raise daemon.error
             start_ns = (clock.now_ns() // NS_PER_S + 2) * NS_PER_S

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from pipelines.live.observe import Observer
 from stream.configuration import load_settings
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.topics import required_topics
@@ -12,6 +15,8 @@ from stream.timebase import NS_PER_S
 
 FOUND_WITHIN_NS = NS_PER_S // 10
 """An alert within this of an injected merger is that merger's."""
+
+_LOOK_S = 0.1
 
 BILINEAR = (("*:PEM-MAINS*", "*:ASC-*"),)
 """The simulated witnesses' products that couple: mains with angular motion."""
@@ -36,3 +41,12 @@ def create_topics(broker: EmbeddedBroker, settings: Settings) -> None:
     """Make the topics of a configuration on the embedded broker."""
     for topic in required_topics(settings):
         broker.create_topic(topic.name, topic.partitions)
+
+
+def await_maps(observer: Observer, over: Callable[[], bool]) -> None:
+    """Wait until a daemon can make maps, or never will, or all is over.
+
+    A daemon searches before it can: of real strain nothing may be left unheard. What is sent for show can wait.
+    """
+    while observer.maps.starting and not over():
+        time.sleep(_LOOK_S)
