@@ -156,7 +156,7 @@ def test_a_loud_map_is_fine_enough_in_orientation(snr: float) -> None:
     noisy = make_series(
         replace(near.binary, distance_mpc=60.0 * near.snr / snr), HLV, np.random.default_rng((5, int(snr)))
     )
-    ours, finer = localize(noisy.series, SETTINGS), localize(noisy.series, SETTINGS, Fidelity(8, 12))
+    ours, finer = localize(noisy.series, SETTINGS), localize(noisy.series, SETTINGS, Fidelity(6, 8))
     assert overlap(ours, finer) > 0.985
 
 
