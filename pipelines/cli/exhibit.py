@@ -38,7 +38,8 @@ def demo(
     from pipelines.show.present import demo_text
 
     configure_logging("warning", "console" if sys.stderr.isatty() else "json")
-    typer.echo(f"search and sky maps are loaded (the first time they are compiled), then {END_S:g} s of data are sent in real time", err=True)
+    loaded = "search and sky maps are loaded (the first time they are compiled)"
+    typer.echo(f"{loaded}, then {END_S:g} s of data are sent in real time", err=True)
     with progress("H1 and L1 send in real time") as report:
         result = show_pipeline(out, seed, report)
     if not as_json:
