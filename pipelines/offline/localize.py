@@ -109,7 +109,7 @@ def _snapshot(archive: Archive, gps_s: float, settings: Settings) -> tuple[Snaps
     begin_ns = _begin_ns(archive, gps_ns)
     stages = compose(settings)
     try:
-        near = _Near(gps_ns)
+        near = Near(gps_ns)
         stages.tap, stages.far_threshold_hz = near.hear, float("inf")
         blocks = (b for b in archive.blocks(block_hops(1.0)) if b.end_ns > gps_ns - round(_BEFORE_S * NS_PER_S))
         wanted = takewhile(lambda b: b.gps_ns < gps_ns + round(_AFTER_S * NS_PER_S), blocks)
@@ -131,7 +131,7 @@ def _begin_ns(archive: Archive, gps_ns: int) -> int:
 
 
 @dataclass(slots=True)
-class _Near:
+class Near:
     """A sink of the search that keeps the peaks near a time, and how near the others came."""
 
     gps_ns: int
