@@ -208,6 +208,7 @@ class LocalizeSettings(Section):
         description="SNRs count as this part of themselves, as in BAYESTAR: errors of waveform and calibration make "
         "maps of real events narrower than they should be.",
     )
+    threads: int = Field(2, ge=1, le=64, description="Threads of one sky map, which change nothing in it.")
     queue: int = Field(16, ge=1, le=1024, description="Most candidates that wait for their map; the loudest are kept.")
     timeout_s: float = Field(
         5.0, gt=0, le=600, description="A map that takes longer is given up, and its process begins anew."

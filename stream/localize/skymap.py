@@ -9,6 +9,7 @@ values of the distance integral that cannot matter are never computed (``triangu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -46,9 +47,10 @@ def localize(series: Sequence[SnrSeries], settings: LocalizeSettings, fidelity: 
     """
     heard = checked(series)
     event = prepare(heard, settings.response_factor)
-    grid = Grid(event.arrival, fidelity)
-    for _ in range(fidelity.rounds):
-        grid.refine()
+    with ThreadPoolExecutor(settings.threads, "skymap") as beside:
+        grid = Grid(event.arrival, fidelity, beside, settings.threads)
+        for _ in range(fidelity.rounds):
+            grid.refine()
     return _as_map(grid, event, tuple(s.detector for s in heard))
 
 

@@ -171,3 +171,10 @@ def test_no_series_or_one_detector_twice_is_refused(quiet: SkyInjection) -> None
         localize([], SETTINGS)
     with pytest.raises(DataError, match="one of each"):
         localize([quiet.series[0], quiet.series[0]], SETTINGS)
+
+
+def test_threads_share_the_work_and_change_nothing(quiet: SkyInjection) -> None:
+    """The same pixels with the same values, bit for bit."""
+    alone, shared = (localize(quiet.series, SETTINGS.model_copy(update={"threads": n})) for n in (1, 3))
+    assert np.array_equal(alone.uniq, shared.uniq)
+    assert np.array_equal(alone.probdensity, shared.probdensity)
