@@ -20,6 +20,7 @@ from stream.records import (
     Revision,
 )
 from stream.superevent.ids import PREFIXES, DayCounts, day_of
+from stream.superevent.retold import as_told
 from stream.superevent.sameness import SAME_EVENT_NS, is_louder, is_same_peak, tells_more
 from stream.superevent.sent import Sent
 
@@ -110,7 +111,7 @@ class Superevents:
             self._forget(known)
             sent = max(known, sent, key=_fullness)
         self._events.setdefault(sent.superevent_id, {})[sent.number] = sent
-        if sent.localized is not None and (known is None or known.localized is None):
+        if _has_map(sent) and (known is None or not _has_map(known)):
             self._note_map(sent)
         insort(self._by_time, _key(sent))
         if len(self._by_time) > _ALERTS_KEPT:
@@ -168,11 +169,13 @@ class Superevents:
         sent = self._alerted(candidate)
         if sent is None:
             return self._heard(candidate, localized, now_ns)
+        # The candidate stays as it was told: heard again after a restart its FAR is another one.
+        told = sent.candidate or candidate
+        localized = as_told(localized, told)
         if not tells_more(Followed.of(localized), sent.followed):
             return None
-        # The candidate stays as it was told: heard again after a restart its FAR is another one.
         number = max(self._events[sent.superevent_id]) + 1
-        return self._about(sent.superevent_id, number, "UPDATE", now_ns, sent.candidate or candidate, localized)
+        return self._about(sent.superevent_id, number, "UPDATE", now_ns, told, localized)
 
     def _alerted(self, candidate: Candidate) -> Sent | None:
         """Return the last alert of a candidate's event, if it is about that candidate and was not withdrawn."""
@@ -262,6 +265,11 @@ def _fullness(sent: Sent) -> tuple[object, ...]:
     whole = (sent.event is not None, sent.localized is not None, sent.candidate is not None)
     told = (*whole, repr(sent.followed), sent.gps_ns, statistic, far_hz)
     return *told, sent.alert_type, sent.detectors, sent.decision_id or ""
+
+
+def _has_map(sent: Sent) -> bool:
+    """Return whether what is large of an alert is kept: not of one that has reasons alone."""
+    return sent.localized is not None and sent.localized.skymap_fits is not None
 
 
 def _has(alerts: Mapping[int, Sent], alert_type: AlertType) -> bool:

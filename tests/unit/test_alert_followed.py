@@ -127,3 +127,11 @@ def test_a_telescope_reads_class_and_area_on_one_line_where_the_alert_tells_them
 
     assert line(FOUND).endswith("H1+L1  CBC  BBH 98 %  90 % within 501 deg2")
     assert line(NOTHING).endswith("H1+L1  CBC")
+
+
+def test_a_confirmation_after_a_restart_does_not_say_that_maps_are_off() -> None:
+    after = Superevents("test")
+    after.recall(replace(Sent.of(about(NOTHING)), localized=None))
+    [made] = after.step(decided("confirm"), NOW_NS)
+    unknown = json.loads(dict(encode(made, PUBLISH, SIGNIFICANCE).headers)["tocsin.unknown"])
+    assert unknown["skymap"] == "not told by the alert that this one repeats"

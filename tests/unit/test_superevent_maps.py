@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from findings import MERGER_NS, NOW_NS, decided, heard, late, mapped, said
+from findings import MERGER_NS, NOW_NS, SOURCE, decided, heard, late, mapped, said
 
 from stream.errors import PublishError
 from stream.records import Followed, Revision
@@ -143,3 +143,33 @@ def test_maps_are_known_of_the_newest_alerts_alone() -> None:
     kept = [sent for alerts in events._events.values() for sent in alerts.values() if sent.localized is not None]
     assert sorted(s.gps_ns for s in kept) == [MERGER_NS + k * 5 * NS_PER_S for k in range(5, _MAPS_KEPT + 5)]
     assert events.unread("TS150914a") == 0
+
+
+def test_classes_of_a_candidate_heard_again_share_the_p_astro_that_was_told() -> None:
+    candidate = replace(heard(), p_astro=0.9)
+    after = restarted(*Superevents("test").step(late(candidate), NOW_NS))
+    again = replace(candidate, far_hz=1e-4, p_astro=0.6)
+    classes = {"BNS": 0.0, "NSBH": 0.2, "BBH": 0.4, "Terrestrial": 0.4}
+    made = only(after.step(mapped(again, source=replace(SOURCE, classification=classes)), NOW_NS))
+    assert made.candidate == candidate
+    assert made.localized is not None and made.localized.source is not None
+    assert made.localized.source.classification == pytest.approx(
+        {"BNS": 0.0, "NSBH": 0.3, "BBH": 0.6, "Terrestrial": 0.1}
+    )
+
+
+def test_classes_are_null_where_no_p_astro_was_told() -> None:
+    candidate = heard()
+    after = restarted(*Superevents("test").step(late(candidate), NOW_NS))
+    made = only(after.step(mapped(replace(candidate, p_astro=0.6)), NOW_NS))
+    assert made.localized is not None and made.localized.source is not None
+    assert made.localized.source.classification is None
+    assert made.localized.source.reasons["classification"] == f"no p_astro: {candidate.p_astro_reason}"
+
+
+def test_alerts_without_a_map_take_none_from_memory() -> None:
+    events = Superevents("test")
+    first = only(events.step(mapped(heard()), NOW_NS))
+    for k in range(1, _MAPS_KEPT + 1):
+        events.step(late(heard(10 * k * NS_PER_S)), NOW_NS)
+    assert events.unread(first.superevent_id) is None

@@ -143,7 +143,8 @@ def _unknown(revision: Revision, event: Mapping[str, Any]) -> dict[str, str]:
     known = {} if localized is None else dict(localized.reasons)
     if localized is not None and localized.source is not None:
         known = {**localized.source.reasons, **known}
-    otherwise = _NOT_TOLD if revision.carried is not None else _NOT_MADE if localized is None else "not known"
+    repeats = revision.carried is not None or revision.alert_type == "INITIAL"
+    otherwise = "not known" if localized is not None else _NOT_TOLD if repeats else _NOT_MADE
     reasons = {name: known.get(name, otherwise) for name in FOLLOWED_FIELDS if not event[name]}
     if candidate is not None and candidate.p_astro is None:
         reasons["p_astro"] = candidate.p_astro_reason
