@@ -63,6 +63,7 @@ class Events:
         self._elapsed_s = elapsed_s
         self._lock = threading.Lock()
         self._begun = begun
+        self._lost = False
         self._waiting = Waiting()
 
     @property
@@ -78,7 +79,12 @@ class Events:
     @property
     def settled(self) -> bool:
         """Whether what follows from every finding is with the sink."""
-        return self._begun and not self._waiting
+        return self._begun and not self._waiting and not self._lost
+
+    @property
+    def lost(self) -> bool:
+        """Whether the sink did not take a revision; what waits then goes nowhere, and only another start says it."""
+        return self._lost
 
     def take(self, finding: Finding, wait_s: float | None = None) -> bool:
         """Take a finding: what follows from it is with the sink when this returns, unless it has to be held.
@@ -153,7 +159,7 @@ class Events:
     def _release(self) -> None:
         """Take the findings that are due through the loop, if what was said before is known."""
         now_s = self._elapsed_s()
-        while self._begun and (finding := self._waiting.ready(now_s)) is not None:
+        while self._begun and not self._lost and (finding := self._waiting.ready(now_s)) is not None:
             try:
                 self._step(finding)
             except PublishError as error:
@@ -165,9 +171,16 @@ class Events:
     def _step(self, finding: Finding) -> None:
         revisions = self._superevents.step(finding, self._clock.now_ns())
         for revision in revisions:
-            self._sink.revision(revision)
+            self._hand_on(revision)
         if not revisions:
             self._say_nothing_new(finding)
+
+    def _hand_on(self, revision: Revision) -> None:
+        try:
+            self._sink.revision(revision)
+        except BaseException:
+            self._lost = True  # it is known as said: the same finding would be no news
+            raise
 
     def _say_nothing_new(self, finding: Finding) -> None:
         """Log why no alert follows: it was heard before, something louder was, it was withdrawn or decided already."""

@@ -39,7 +39,7 @@ from stream.kafka.producer import TransactionalProducer
 from stream.publish import Outbox
 from stream.records import AlertType, Decision, Finding, Followed, Revision, message_id
 from stream.settings import Settings
-from stream.superevent import Sent, Superevents
+from stream.superevent import Sent, Superevents, not_found
 from stream.timebase import NS_PER_S, Clock
 
 log = structlog.get_logger()
@@ -164,14 +164,25 @@ class Publisher:
 
     def revision(self, revision: Revision) -> None:
         """Write a revision's alert to the outbox and wake the drain: the events' loop calls this."""
-        settings = self._settings
-        alert = encode(revision, settings.publish, settings.significance)
         try:
-            self._outbox.put(alert)
-        except PublishError as error:
+            self._outbox.put(self._encoded(revision))
+        except BaseException as error:
             self._error = error  # known as said, and it stands nowhere: only another start finds or decides it again
             raise
         self._wake.set()
+
+    def _encoded(self, revision: Revision) -> Outgoing:
+        """Return a revision as it leaves; without map and class, and with the reason, if they are what cannot be."""
+        publish, significance = self._settings.publish, self._settings.significance
+        try:
+            return encode(revision, publish, significance)
+        except Exception as error:
+            if revision.localized is None or revision.candidate is None:
+                raise
+            name = revision.superevent_id
+            log.error("follow_up_not_encoded", superevent_id=name, error=repr(error), effect="its alert says so")
+            without = not_found(revision.candidate, f"cannot be written into an alert: {error!r}")
+            return encode(replace(revision, localized=without, followed=Followed.of(without)), publish, significance)
 
     def check(self) -> None:
         """Raise what killed the drain, if it is dead, and what ended the right to publish."""
@@ -248,7 +259,7 @@ class Publisher:
         """Whether the end was asked for, and all is sent or the time given for it is over."""
         if not self._closed.is_set():
             return False
-        return self._abandoned() or (self._events.settled and not len(self._outbox))
+        return self._abandoned() or ((self._events.settled or self._events.lost) and not len(self._outbox))
 
     def _abandoned(self) -> bool:
         """Whether the end was asked for and the time given for it is over."""

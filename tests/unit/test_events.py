@@ -111,6 +111,18 @@ def test_a_finding_that_the_sink_does_not_take_is_still_held() -> None:
     assert (events.held, events.begun, len(sink.revisions)) == (2, False, 1)
 
 
+def test_once_a_revision_was_not_taken_nothing_that_waits_is_let_go_or_forgotten() -> None:
+    """It is known as said already: stepped again it would be no news, and gone."""
+    sink = Kept(refuse=lambda revision: revision.superevent_id.endswith("a"))
+    events = loop(sink)
+    events.take(child.candidate(0.0), 0.0)
+    events.take(child.candidate(60.0), 0.0)
+    with pytest.raises(PublishError, match="disk is full"):
+        events.turn()
+    events.turn()
+    assert (events.held, events.settled, events.lost, sink.said) == (2, False, True, [])
+
+
 def test_a_decision_about_nothing_known_is_told_to_who_brings_it_and_holds_up_nobody() -> None:
     sink = Kept()
     with pytest.raises(PublishError, match="TS240517z is not known"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from broker import child
 from fake_kafka import FakeKafka, until
 from findings import SOURCE, mapped
 
+from pipelines.live import publisher as module
 from pipelines.live.publisher import Published, Publisher
-from stream.codec.alert import decode
-from stream.errors import TransportError
+from stream.codec.alert import decode, encode
+from stream.errors import PublishError, SchemaError, TransportError
 from stream.publish import Outbox
 from stream.records import Decision
 from stream.settings import KafkaSettings, PublishSettings, Settings
@@ -124,6 +126,46 @@ def test_what_cannot_be_written_when_the_time_is_up_ends_the_daemon(
         publisher.check()
     assert not publisher.safe
     publisher.close(0.0)
+
+
+def test_a_map_that_cannot_be_encoded_stays_behind_with_the_reason_and_its_alert_leaves(
+    kafka: FakeKafka, settings: Settings
+) -> None:
+    publisher, candidate = ready(settings), child.candidate()
+    publisher.publish(candidate, LONG_S)
+    publisher.publish(replace(mapped(candidate), skymap_fits="no bytes"))  # type: ignore[arg-type]
+    publisher.close()
+    (alert,) = avro(kafka)
+    assert (alert["alert_type"], alert["event"]["skymap"], alert["event"]["classification"]) == (
+        "PRELIMINARY",
+        None,
+        {},
+    )
+    assert b"cannot be written into an alert" in dict(kafka.topic[0].headers)["tocsin.unknown"]
+    assert publisher.safe
+
+
+@pytest.mark.parametrize("error", [SchemaError("odd"), MemoryError()])
+def test_an_alert_that_cannot_be_encoded_ends_the_daemon_and_is_never_safe(
+    error: Exception, kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who brings the map may swallow what is raised; that it is let go again later must not make it look said."""
+    publisher, candidate = ready(settings), child.candidate()
+    publisher.publish(candidate, LONG_S)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "encode", fails)
+    with pytest.raises(type(error)):
+        publisher.publish(mapped(candidate))
+    monkeypatch.setattr(module, "encode", encode)
+    publisher._events.turn()
+    assert (publisher.safe, publisher.alive, publisher.waiting, kafka.sent) == (False, False, 1, [])
+    with pytest.raises(PublishError, match="the publisher stopped"):
+        publisher.check()
+    publisher.close()
+    assert not publisher.safe
 
 
 @pytest.mark.parametrize("where", ["memory", "outbox", "topic"])
