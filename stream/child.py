@@ -6,6 +6,7 @@ It ends when its stdin does, and so with this process, however that ends. For fr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -50,7 +51,8 @@ def end(child: Child, patience_s: float = _PATIENCE_S) -> None:
     try:
         child.wait(patience_s)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)  # the session that it began: itself and what it started
+        with contextlib.suppress(ProcessLookupError):  # another thread has just seen its end
+            os.killpg(child.pid, signal.SIGKILL)  # the session that it began: itself and what it started
         child.wait()
 
 

@@ -2,8 +2,8 @@
 
 1. The search hands a snapshot over and goes on (:meth:`FollowUps.submit`).
 2. A thread gives the process the loudest that waits, the lowest false-alarm rate first, and hands its answer on.
-3. What overflows the queue, raises, kills its process or takes too long is answered too: nothing found, and why. The
-   process is then started again.
+3. What overflows the queue, raises, takes too long or kills its process twice is answered too: nothing found, and why.
+   The process is then started again; so is one that ends with nothing to do.
 
 The process makes its follower once, at its start, and again for another network, once that has been promoted.
 """
@@ -29,8 +29,10 @@ from stream.timebase import ns_to_gps_s
 
 log = structlog.get_logger()
 _CLOSE_S = 2.0
+_KILL_S = 3.0
+"""Longest time from the killing of the process to the end of its thread."""
 _LOOK_S = 1.0
-"""How often an idle thread looks whether another network is live."""
+"""How often an idle thread looks whether another network is live, and its process too."""
 _BACK_OFF_S = (0.0, 1.0, 5.0, 20.0)
 
 
@@ -43,6 +45,7 @@ class _Work:
     number: int
     snapshot: Snapshot = field(compare=False)
     order: Order = field(compare=False)
+    is_again: bool = field(default=False, compare=False)
 
 
 class FollowUps:
@@ -108,16 +111,23 @@ class FollowUps:
             self._answer(left, f"not made: {self._queue} louder candidates waited for theirs")
 
     def close(self, timeout_s: float = _CLOSE_S) -> None:
-        """Finish what waits if that takes no longer, then end thread and process; the rest is answered with that."""
+        """Finish what waits if that takes no longer, then end thread and process; the rest is answered with that.
+
+        A thread that does not end then, for whoever takes its answers does not return, is left behind with a warning.
+        """
         with self._changed:
             self._ending = True
             has_work = bool(self._waiting) or self._in_hand is not None
             self._changed.notify_all()
         self._thread.join(timeout_s if has_work else _LOOK_S / 10)
-        while self._thread.is_alive():
-            if self._process is not None:
-                self._process.kill()  # its answer is waited for no longer
+        until_s = time.monotonic() + _KILL_S
+        while self._thread.is_alive() and time.monotonic() < until_s:
+            process = self._process
+            if process is not None:
+                process.kill()  # its answer is waited for no longer
             self._thread.join(_LOOK_S / 10)
+        if self._thread.is_alive():
+            log.warning("follow_up_left", what=self._what, effect="who takes its answers does not return")
 
     # -- the thread ---------------------------------------------------------------------------------------------
 
@@ -143,6 +153,9 @@ class FollowUps:
             If it is not ready in its time.
         """
         order = self._order()
+        if self._process is not None and self._process.poll() is not None:
+            self._say("died", f"it ended with {self._process.returncode}", None, "it is started again")
+            self._end()
         if order == self._made_of and (self._process is not None or self._unable is not None):
             return
         self._end()
@@ -195,7 +208,8 @@ class FollowUps:
     def _lost(self, error: Exception) -> None:
         """Make an end of a process that is gone or hangs, and answer what it had; the next one is not started at once.
 
-        One that was not even ready had all that waits.
+        One that is gone need not have died of what it had: that waits again, once. One that was not even ready had all
+        that waits.
         """
         hung, made_of = isinstance(error, TimeoutError), self._made_of
         why = f"not made within {made_of.timeout_s:g} s" if hung and made_of else "not made: its process ended"
@@ -203,18 +217,24 @@ class FollowUps:
         self._end()
         self._failures += 1
         self.state = "restarting"
-        self._say("hung" if hung else "died", repr(error), work)
-        if work is not None:
-            self._answer(work, why)
+        is_gone = isinstance(error, OSError | EOFError) and not hung
+        if work is not None and is_gone and not work.is_again and not self._ending:
+            self._say("died", repr(error), work, "another process is asked")
+            with self._changed:
+                heapq.heappush(self._waiting, replace(work, is_again=True))
         else:
-            self._answer_all("not made: its process does not start")
+            self._say("hung" if hung else "died", repr(error), work)
+            if work is not None:
+                self._answer(work, why)
+            else:
+                self._answer_all("not made: its process does not start")
         with self._changed:
             self._changed.wait_for(lambda: self._ending, _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S)) - 1])
 
-    def _say(self, fault: str, why: str, work: _Work | None) -> None:
+    def _say(self, fault: str, why: str, work: _Work | None, effect: str = "its alert says so") -> None:
         metrics.FOLLOWUP_FAILURES.labels(self._what, fault).inc()
         gps = None if work is None else ns_to_gps_s(work.snapshot.candidate.gps_ns)
-        log.error("follow_up_failed", what=self._what, fault=fault, gps=gps, error=why, effect="its alert says so")
+        log.error("follow_up_failed", what=self._what, fault=fault, gps=gps, error=why, effect=effect)
 
     def _answer_all(self, why: str) -> None:
         while self._waiting:

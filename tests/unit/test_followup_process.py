@@ -98,7 +98,7 @@ def test_a_candidate_is_followed_in_another_process_and_answered_as_the_one_that
     assert not is_there(process.pid)
 
 
-def test_a_process_that_dies_or_raises_costs_the_candidate_that_it_had_and_goes_on() -> None:
+def test_a_candidate_that_its_process_dies_of_twice_or_raises_over_is_answered_and_the_next_is_followed() -> None:
     answers, before = Answers(), (faults("died"), faults("raised"))
     with running(answers) as follow:
         follow.submit(snapshot(Scripted.RAISES))
@@ -111,7 +111,7 @@ def test_a_process_that_dies_or_raises_costs_the_candidate_that_it_had_and_goes_
         "not made: ValueError('a matrix is singular')", "not made: its process ended", None,
     ]  # fmt: skip
     assert set(answers.found[1].reasons) == {"skymap", "classification", "properties", "mchirp_source"}
-    assert (faults("died") - before[0], faults("raised") - before[1]) == (1, 1)
+    assert (faults("died") - before[0], faults("raised") - before[1]) == (2, 1)
 
 
 def test_an_answer_that_cannot_be_read_costs_that_candidate_alone() -> None:
