@@ -7,68 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from findings import heard, mapped
+from findings import mapped
 from followers import Scripted
+from following import SCRIPTED, Answers, running, snapshot, until
 
 from pipelines.follow import Order
 from pipelines.live import followup as module
 from pipelines.live.followup import FollowUps
 from stream import metrics
-from stream.records import Localized, Snapshot, WhitenedSegment
-from stream.timebase import NS_PER_S
-
-SCRIPTED = "followers:Scripted"
-
-
-def snapshot(statistic: float = 12.0, far_hz: float = 1e-8, after_s: int = 0) -> Snapshot:
-    candidate = heard(after_s * NS_PER_S, statistic, far_hz)
-    strain = WhitenedSegment("H1", candidate.gps_ns - NS_PER_S, 2048, np.zeros(2048, np.float32), np.ones(16, np.bool_))
-    return Snapshot(candidate, (strain,))
-
-
-@dataclass(slots=True)
-class Answers:
-    """What was found, in its order."""
-
-    found: list[Localized] = field(default_factory=list)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def take(self, _: Snapshot, localized: Localized) -> None:
-        with self._changed:
-            self.found.append(localized)
-            self._changed.notify_all()
-
-    def first(self, count: int) -> list[Localized]:
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.found) >= count, 60), self.found
-            return self.found[:count]
-
-    @property
-    def why(self) -> list[str | None]:
-        return [localized.reasons.get("skymap") for localized in self.found]
-
-
-@contextmanager
-def running(
-    answers: Answers, *arguments: object, maker: str = SCRIPTED, queue: int = 16, timeout_s: float = 20.0
-) -> Iterator[FollowUps]:
-    with FollowUps(lambda: Order(maker, arguments, timeout_s), answers.take, queue) as follow:
-        yield follow
-
-
-def until(so: Callable[[], bool]) -> bool:
-    end_s = time.monotonic() + 30
-    while not so() and time.monotonic() < end_s:
-        time.sleep(0.01)
-    return so()
 
 
 def is_there(pid: int) -> bool:
@@ -240,7 +191,8 @@ def test_a_process_whose_daemon_is_killed_ends(hangs: bool) -> None:
         "import time\n"
         "from pipelines.follow import Order\n"
         "from pipelines.live.followup import FollowUps\n"
-        "from test_followup_process import Scripted, snapshot\n"
+        "from followers import Scripted\n"
+        "from following import snapshot\n"
         "follow = FollowUps(lambda: Order('followers:Scripted', (), 0.5), print, 16)\n"
         "while follow.state != 'ready': time.sleep(0.01)\n"
         f"if {hangs}: follow.submit(snapshot(Scripted.HANGS))\n"

@@ -8,8 +8,8 @@ import subprocess
 import threading
 
 import pytest
+from following import SCRIPTED, Answers, running, snapshot, until
 from structlog.testing import capture_logs
-from test_followup_process import SCRIPTED, Answers, running, snapshot, until
 
 from pipelines.follow import Order
 from pipelines.live import followup as module
@@ -66,7 +66,11 @@ def test_a_candidate_whose_process_is_killed_is_followed_by_the_next() -> None:
 def test_the_end_waits_for_who_takes_an_answer_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_KILL_S", 0.2)
     gate = threading.Event()
-    follow = FollowUps(lambda: Order(SCRIPTED, (), 5.0), lambda *_: gate.wait() and None, 16)
+
+    def take(*_: object) -> None:
+        gate.wait()
+
+    follow = FollowUps(lambda: Order(SCRIPTED, (), 5.0), take, 16)
     assert until(lambda: follow.state == "ready")
     follow.submit(snapshot())
     with capture_logs() as logged:
