@@ -10,6 +10,7 @@
     │   └── StrainFileError     an archive file that is damaged or is not strain
     ├── TransportError          Kafka: broker away, topic missing, message refused
     │   ├── DeadlineExceeded    an operation did not end in its time
+    │   ├── MessageTooLarge     a message beyond what the broker or this client takes
     │   └── Fenced              another daemon has taken over a name that only one may hold      (exit code 4)
     ├── ModelError              a network that is missing, altered or does not fit
     │   └── ProviderError       the accelerator asked for is not there
@@ -56,6 +57,10 @@ class TransportError(TocsinError):
 
 class DeadlineExceeded(TransportError):  # noqa: N818 - the name says what happened
     """An operation did not end in its time."""
+
+
+class MessageTooLarge(TransportError):  # noqa: N818 - Kafka's word for it
+    """A message is larger than the broker, or this client, takes; sent again it is refused again."""
 
 
 class Fenced(TransportError):  # noqa: N818 - Kafka's word for it

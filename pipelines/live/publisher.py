@@ -31,9 +31,10 @@ import structlog
 
 from pipelines.events import Events
 from pipelines.live.holding import Holding
+from pipelines.live.lighter import without_map
 from pipelines.live.truth import Truth
 from stream.codec.alert import Outgoing, decode, encode, sent_of
-from stream.errors import DataError, DeadlineExceeded, Fenced, PublishError, TransportError
+from stream.errors import DataError, DeadlineExceeded, Fenced, MessageTooLarge, PublishError, TransportError
 from stream.kafka.ownership import Ownership
 from stream.kafka.producer import TransactionalProducer
 from stream.publish import Outbox
@@ -105,6 +106,7 @@ class Publisher:
         self._patient_until_s = float("inf")
         self._producer: TransactionalProducer | None = None
         self._in_step = False
+        self._too_large: dict[str, str] = {}
         self._said_s = -_SAY_EVERY_S
         self._holding = Holding(self._events, self._finished, self._failed)
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
@@ -294,16 +296,32 @@ class Publisher:
     def _send(self, alert: Outgoing) -> None:
         """Append one alert to both topics, as one, unless another daemon's alert of the same event is there.
 
-        That is seen in time: who sent it fenced this producer, so that the topic was read again since.
+        That is seen in time: who sent it fenced this producer, so that the topic was read again since. One that is too
+        large leaves without its map the next time, or is set aside: it must not hold up those behind it.
         """
         if self._is_anothers(alert):
             return
+        why = self._too_large.get(alert.alert_id)
+        leaving = alert if why is None else without_map(alert, why)
+        if leaving is None:
+            self._outbox.set_aside(alert.alert_id, f"it has no map to leave behind, and is {why}")
+            return
+        try:
+            self._append(leaving)
+        except MessageTooLarge as error:
+            if why is not None:
+                self._outbox.set_aside(alert.alert_id, str(error))
+            self._too_large[alert.alert_id] = f"too large for the broker: {error}"
+            log.error("alert_too_large", superevent_id=alert.superevent_id, error=str(error))
+            raise
+        self._acknowledged(leaving)
+
+    def _append(self, alert: Outgoing) -> None:
         topics = self._settings.topics
         assert self._producer is not None
         with self._producer.transaction():
             self._producer.send(topics.alerts, alert.superevent_id, alert.avro, alert.headers)
             self._producer.send(topics.alerts_json, alert.superevent_id, alert.json, alert.json_headers)
-        self._acknowledged(alert)
 
     def _is_anothers(self, alert: Outgoing) -> bool:
         """Whether the event of an alert stands on the topic under another id; then the alert is forgotten."""

@@ -10,7 +10,7 @@ from typing import Any
 import confluent_kafka
 import structlog
 
-from stream.errors import DeadlineExceeded, Fenced, TransportError
+from stream.errors import DeadlineExceeded, Fenced, MessageTooLarge, TransportError
 from stream.kafka import config
 from stream.kafka.deadline import Deadline
 from stream.kafka.watch import BrokerWatch
@@ -41,7 +41,7 @@ class Producer:
 
     def __init__(self, settings: KafkaSettings, extra: dict[str, Any] | None = None) -> None:
         self._timeout_s = settings.operation_timeout_s
-        self._failure: str | None = None
+        self._failure: TransportError | None = None
         self._watch = BrokerWatch("producer")
         self._producer = confluent_kafka.Producer(
             config.producer(settings) | {"error_cb": self._watch} | (extra or {}),
@@ -59,6 +59,8 @@ class Producer:
         ------
         TransportError
             If an earlier message could not be delivered.
+        MessageTooLarge
+            If this one, or that, is larger than is taken.
         DeadlineExceeded
             If the queue stayed full.
         """
@@ -72,7 +74,8 @@ class Producer:
                 deadline.check()
                 self._producer.poll(0.01)
             except confluent_kafka.KafkaException as error:
-                raise TransportError(f"topic {topic} refused a message of {len(value)} bytes: {error}") from error
+                told = f"topic {topic} refused a message of {len(value)} bytes: {error}"
+                raise _refused(error.args[0], told) from error
         self._producer.poll(0)
 
     def flush(self, timeout_s: float | None = None) -> None:
@@ -106,12 +109,17 @@ class Producer:
 
     def _delivered(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
         if error is not None:
-            self._failure = f"topic {message.topic()}: a message was not delivered: {error.str()}"
+            self._failure = _refused(error, f"topic {message.topic()}: a message was not delivered: {error.str()}")
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             failure, self._failure = self._failure, None
-            raise TransportError(failure)
+            raise failure
+
+
+def _refused(error: confluent_kafka.KafkaError, told: str) -> TransportError:
+    is_too_large = error.code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE
+    return MessageTooLarge(told) if is_too_large else TransportError(told)
 
 
 def fenced_by(transactional_id: str) -> str:
@@ -161,6 +169,8 @@ class TransactionalProducer(Producer):
         ------
         TransportError
             If the transaction could not be committed: nothing of it will be read.
+        MessageTooLarge
+            If that is because of a message's size.
         Fenced
             If a younger producer has this id, or the broker has ended the transaction because it was open too long.
             Which of the two, :class:`stream.kafka.ownership.Ownership` knows.
@@ -170,13 +180,21 @@ class TransactionalProducer(Producer):
         try:
             yield
             if self._transactions:
-                self._finish("commit_transaction")
-                self._raise_failure()
+                self._commit()
             else:
                 self.flush()
         except BaseException:
             self._abort()
             raise
+
+    def _commit(self) -> None:
+        try:
+            self._finish("commit_transaction")
+        except TransportError as error:
+            if isinstance(self._failure, MessageTooLarge):  # which the commit's own error does not tell
+                raise self._failure from error
+            raise
+        self._raise_failure()
 
     def _abort(self) -> None:
         if not self._transactions:
