@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 import pytest
 from broker.apache_kafka import ApacheKafka
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from stream.errors import DeadlineExceeded, Fenced
+from stream.errors import DeadlineExceeded, Fenced, MessageTooLarge
 from stream.kafka.checks import check
 from stream.kafka.consumer import Consumer, Message
 from stream.kafka.producer import Producer, TransactionalProducer
@@ -143,3 +144,20 @@ def test_a_topic_with_many_partitions_is_found(kafka: ApacheKafka, fresh: str) -
     create(settings)
     (wrong,) = [c for c in check(settings) if c.problem is not None]
     assert "3 partitions, not 1" in str(wrong.problem)
+
+
+@pytest.mark.parametrize("transactions", [True, False])
+def test_a_message_beyond_what_the_topic_takes_is_told_by_its_size_and_the_next_producer_goes_on(
+    transactions: bool, settings: KafkaSettings, fresh: str
+) -> None:
+    """Such as a map on a topic that was made with Kafka's own limit of 1 MiB: the broker refuses it, not the client."""
+    topic = fresh + "small"
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(30)
+    producer = TransactionalProducer(settings, fresh, transactions)
+    with pytest.raises(MessageTooLarge, match=topic), producer.transaction():
+        producer.send(topic, "k", os.urandom(2_000_000))
+    producer = TransactionalProducer(settings, fresh, transactions)
+    with producer.transaction():
+        producer.send(topic, "k", b"small")
+    assert [message.value for message in read_all(settings, topic)] == [b"small"]
