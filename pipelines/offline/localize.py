@@ -13,7 +13,7 @@ from pipelines.feeds.archive import Archive, block_hops
 from pipelines.search import compose, one_by_one, search
 from stream.codec.skymap import decode_skymap
 from stream.errors import ConfigurationError, DataError
-from stream.localize.bayestar import bayestar_map
+from stream.localize.bayestar import bayestar_map, ligo_skymap
 from stream.localize.followup import FollowUp
 from stream.localize.likeness import overlap
 from stream.records import Candidate, Localized, Masked, SkyMap, Snapshot, SnrSeries, Statistic, WhitenedSegment
@@ -171,6 +171,7 @@ class Near:
 
 
 def _peer(name: Peer, ours: SkyMap, series: Sequence[SnrSeries], response_factor: float) -> PeerMap:
+    ligo_skymap()  # what it takes to load is not its map's
     began = time.perf_counter()
     skymap = bayestar_map(series, response_factor)
     seconds = time.perf_counter() - began

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import pickle
 import queue
-import select
 import struct
 import subprocess
 import sys
@@ -133,15 +132,10 @@ class LivePages:
         """Hand a job to the child and wait for its answer; one that gives none is ended."""
         if self._child is not None and self._child.poll() is not None:
             self._end_child()
-        if self._child is None:
-            self._child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        child, packed = self._child, pickle.dumps(job)
-        assert child.stdin is not None and child.stdout is not None
         try:
-            child.stdin.write(_LENGTH.pack(len(packed)) + packed)
-            child.stdin.flush()
-            answered, _, _ = select.select([child.stdout], [], [], _PAGE_S)
-            answer = child.stdout.readline() if answered else b""
+            if self._child is None:
+                self._child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            answer = _ask(self._child, pickle.dumps(job))
         except OSError as error:
             answer = str(error).encode()
         if answer.startswith(b"ok"):
@@ -160,3 +154,16 @@ class LivePages:
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _ask(child: subprocess.Popen[bytes], packed: bytes) -> bytes:
+    """Return a child's answer; empty of one that has ended, or has been for not reading or answering in its time."""
+    assert child.stdin is not None and child.stdout is not None
+    late = threading.Timer(_PAGE_S, child.kill)
+    late.start()
+    try:
+        child.stdin.write(_LENGTH.pack(len(packed)) + packed)
+        child.stdin.flush()
+        return child.stdout.readline()
+    finally:
+        late.cancel()

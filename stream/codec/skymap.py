@@ -32,6 +32,7 @@ _MAX_DETECTORS = 16
 _CLOSEST_MPC, _FARTHEST_MPC = 1e-6, 1e7
 """A parsec, and far beyond what can be seen: what lies outside is no distance."""
 _HEADERS = 1 << 19
+_LATEST_NS = 1 << 62  # in the year 2126
 _MJD_OF_UNIX, _NS_PER_DAY = 40587, 86_400 * 10**9
 
 
@@ -224,7 +225,7 @@ def _time(header: Mapping[str, Value]) -> int | None:
     except ValueError:
         return None
     gps_ns = utc_to_gps_ns(utc if utc.tzinfo is not None else utc.replace(tzinfo=UTC))
-    return gps_ns if gps_ns >= 0 else None
+    return gps_ns if 0 <= gps_ns < _LATEST_NS else None
 
 
 def _shown(value: object) -> str:

@@ -141,4 +141,4 @@ class Grid:
 
 def _orientations(fidelity: Fidelity, reference: float) -> Orientations:
     times = 1 + sum(np.sqrt(2.0 * reference) > snr for snr in _FINER_ABOVE_SNR)
-    return orientations(times * fidelity.polarizations, times * fidelity.inclinations)
+    return orientations(times * fidelity.polarizations, times * fidelity.inclinations, times > 1)

@@ -16,6 +16,7 @@ from stream.localize.skymap import localize
 from stream.records.followup import SkyMap, SnrSeries
 from stream.regions import credible_areas_deg2, most_probable_deg, probability
 from stream.settings import LocalizeSettings
+from stream.timebase import NS_PER_S
 from stream.types import FloatArray
 
 SETTINGS = LocalizeSettings()
@@ -178,3 +179,11 @@ def test_threads_share_the_work_and_change_nothing(quiet: SkyInjection) -> None:
     alone, shared = (localize(quiet.series, SETTINGS.model_copy(update={"threads": n})) for n in (1, 3))
     assert np.array_equal(alone.uniq, shared.uniq)
     assert np.array_equal(alone.probdensity, shared.probdensity)
+
+
+def test_a_loud_binary_seen_from_its_edge_is_mapped_as_finer_orientations_do() -> None:
+    """The likelihood is narrow in inclination and polarisation there."""
+    binary = Binary("bbh", (36.0, 29.0), 5.4, -0.21, 800.0, 0.03, 1.2, 1.0, 1_420_014_000 * NS_PER_S)
+    series = make_series(binary, HLV, None).series
+    fine = Fidelity(polarizations=12, inclinations=18)
+    assert overlap(localize(series, SETTINGS), localize(series, SETTINGS, fine)) > 0.95

@@ -123,6 +123,16 @@ def test_a_writer_that_hangs_is_ended_and_said(tmp_path: Path, monkeypatch: pyte
     assert pages._child is None
 
 
+def test_a_writer_that_cannot_be_started_costs_one_page_and_not_the_next(tmp_path: Path) -> None:
+    pages = LivePages(tmp_path, 5)
+    pages._command = [str(tmp_path / "nothing")]
+    with capture_logs() as logs:
+        pages.published(published())
+        pages.published(published("TS150914b"))
+        assert until(lambda: [entry["event"] for entry in logs].count("page_not_written") == 2)
+    pages.close()
+
+
 def test_what_is_too_much_costs_the_oldest_pages_and_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_pages, "_QUEUE", 2)
     monkeypatch.setattr(live_pages, "_PAGE_S", 0.5)

@@ -179,6 +179,11 @@ def test_what_a_header_claims_is_taken_where_it_has_the_form() -> None:
     assert "\x1b" not in found.creator
 
 
+def test_a_date_beyond_any_clock_is_none() -> None:
+    columns = {"UNIQ": UNIQ, "PROBDENSITY": DENSITY}
+    assert decode_skymap(fits(columns, ("DATE-OBS", "9999-12-31T23:59:59"))).gps_ns is None
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
