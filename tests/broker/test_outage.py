@@ -10,12 +10,14 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from broker import child
 from broker.apache_kafka import ApacheKafka, KafkaCluster
 from broker.node import free_ports
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from own_settings import settings_of
 
@@ -58,10 +60,20 @@ def read(consumer: Consumer, count: int, seconds: float = 60) -> list[Message]:
 def on_one_broker(cluster: KafkaCluster, topic: str, node: int) -> None:
     """Make a topic of one copy where it is wanted, anew if it is there."""
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
-    if cluster.leader(topic) is not None:
-        admin.delete_topics([topic])[topic].result(30)
-        assert until(lambda: cluster.leader(topic) is None)
-    admin.create_topics([NewTopic(topic, 1, replica_assignment=[[node]])])[topic].result(30)
+
+    def made() -> bool:
+        """A broker that has not heard of the topic yet, or of its end, says nothing about whether it is there."""
+        try:
+            admin.create_topics([NewTopic(topic, 1, replica_assignment=[[node]])])[topic].result(30)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            with suppress(KafkaException):  # being deleted already
+                admin.delete_topics([topic])[topic].result(30)
+            return False
+        return True
+
+    assert until(made)
     assert until(lambda: cluster.leader(topic) == node)
 
 
