@@ -305,15 +305,19 @@ class Publisher:
         leaving = alert if why is None else without_map(alert, why)
         if leaving is None:
             self._outbox.set_aside(alert.alert_id, f"it has no map to leave behind, and is {why}")
+            del self._too_large[alert.alert_id]
             return
         try:
             self._append(leaving)
         except MessageTooLarge as error:
             if why is not None:
                 self._outbox.set_aside(alert.alert_id, str(error))
-            self._too_large[alert.alert_id] = f"too large for the broker: {error}"
+                del self._too_large[alert.alert_id]
+            else:
+                self._too_large[alert.alert_id] = f"too large for the broker: {error}"
             log.error("alert_too_large", superevent_id=alert.superevent_id, error=str(error))
             raise
+        self._too_large.pop(alert.alert_id, None)
         self._acknowledged(leaving)
 
     def _append(self, alert: Outgoing) -> None:

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from pipelines.offline.localize import Localization
 from stream.codec.skymap import encode_skymap
+from stream.records import SkyMap
+from stream.regions import area_text, credible_areas_deg2, distance_text
 from stream.timebase import NS_PER_S, ns_to_gps_s
 
 
@@ -59,27 +61,31 @@ def table(result: Localization) -> Table:
     out.add_column("tocsin", justify="right")
     rows = {
         "time taken": [f"{found.seconds:.3f} s"],
-        "50 % area": [f"{found.area50_deg2:.0f} deg2"],
-        "90 % area": [f"{found.area90_deg2:.0f} deg2"],
-        "distance": [_plus_minus(found.distance_mpc, found.distance_std_mpc, "Mpc", 0)],
-        "chirp mass, detector frame": [_plus_minus(found.mchirp_msun, found.mchirp_std_msun, "Msun", 2)],
+        **{name: [area_text(area)] for name, area in _areas(skymap).items()},
+        "distance": [distance_text(skymap)],
+        "chirp mass, detector frame": [_chirp_mass(result)],
         "class": [_class(result)],
     }
     rows |= {f"SNR in {s.detector}": [f"{abs(s.snr).max():.1f}"] for s in result.series}
     if peer is not None:
         out.add_column(peer.name, justify="right")
-        other = peer.skymap
         rows["time taken"].append(f"{peer.seconds:.3f} s, map alone")
-        rows["90 % area"].append(f"{peer.area90_deg2:.0f} deg2")
-        rows["distance"].append(_plus_minus(other.distmean_mpc, other.diststd_mpc, "Mpc", 0))
+        for name, area in _areas(peer.skymap).items():
+            rows[name].append(area_text(area))
+        rows["distance"].append(distance_text(peer.skymap))
         rows["overlap"] = ["", f"{peer.overlap:.4f}"]
     for name, cells in rows.items():
         out.add_row(name, *cells)
     return out
 
 
-def _plus_minus(value: float | None, deviation: float | None, unit: str, digits: int) -> str:
-    return "unknown" if value is None else f"{value:.{digits}f} ± {deviation or 0.0:.{digits}f} {unit}"
+def _areas(skymap: SkyMap) -> dict[str, float]:
+    return dict(zip(("50 % area", "90 % area"), credible_areas_deg2(skymap, [0.5, 0.9]), strict=True))
+
+
+def _chirp_mass(result: Localization) -> str:
+    mean, deviation = result.found.mchirp_msun, result.found.mchirp_std_msun
+    return "unknown" if mean is None or deviation is None else f"{mean:.2f} ± {deviation:.2f} Msun"
 
 
 def _class(result: Localization) -> str:

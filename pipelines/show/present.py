@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.offline.report import Report
 from stream.records import Revision, Stretch
+from stream.regions import area_text
 from stream.timebase import ns_to_gps_s
 
 if TYPE_CHECKING:  # the demo draws: a report needs no matplotlib
@@ -38,7 +39,7 @@ def where_and_what(followed: Mapping[str, Any] | None, event: Mapping[str, Any] 
     """Return an alert's area, distance and most probable class on one line, as far as it has them."""
     told, words = followed or {}, []
     if told.get("area90_deg2") is not None:
-        words.append(f"90 % area {told['area90_deg2']:.0f} deg2")
+        words.append(f"90 % area {area_text(told['area90_deg2'])}")
     if told.get("distance_mpc") is not None:
         words.append(f"{told['distance_mpc']:.0f} ± {told.get('distance_std_mpc') or 0.0:.0f} Mpc")
     classes: Mapping[str, float] = (event or {}).get("classification") or {}

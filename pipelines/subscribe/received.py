@@ -18,6 +18,7 @@ from typing import Any
 from stream.codec.alert import CONTAINER_MAGIC, decode
 from stream.errors import ConfigurationError
 from stream.kafka.consumer import Message
+from stream.regions import area_text
 from stream.superevent import is_superevent_id
 from stream.text import clean
 
@@ -94,7 +95,7 @@ class ReceivedAlert:
         area_deg2 = followed.get("area90_deg2") if isinstance(followed, dict) else None
         words = [] if best is None else [f"{best[:_WORD]} {100.0 * classes[best]:.0f} %"]
         if isinstance(area_deg2, float) and 0.0 <= area_deg2 <= _SKY_DEG2:
-            words.append(f"90 % within {area_deg2:.0f} deg2")
+            words.append(f"90 % within {area_text(area_deg2)}")
         return words
 
 

@@ -89,7 +89,7 @@ def test_map_picture_and_the_peers_map_are_written(gw150914: Localization, tmp_p
     assert decode_skymap(files["fits"].read_bytes()).detectors == ("H1", "L1")
     printed = io.StringIO()
     Console(width=100, file=printed).print(table(replace(gw150914, peer=peer)))
-    for told in ("90 % area", "340 deg2", "0.9990", "BBH", "6.000 s"):
+    for told in ("90 % area", "340 deg²", "0.9990", "BBH", "6.000 s"):
         assert told in printed.getvalue()
 
 

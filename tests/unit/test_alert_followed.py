@@ -125,7 +125,7 @@ def test_a_telescope_reads_class_and_area_on_one_line_where_the_alert_tells_them
         alert = encode(about(localized), PUBLISH, SIGNIFICANCE)
         return receive(Message("alerts.gw", 0, 0, b"", alert.avro, alert.headers, 0)).as_line()
 
-    assert line(FOUND).endswith("H1+L1  CBC  BBH 98 %  90 % within 501 deg2")
+    assert line(FOUND).endswith("H1+L1  CBC  BBH 98 %  90 % within 501 deg²")
     assert line(NOTHING).endswith("H1+L1  CBC")
 
 
