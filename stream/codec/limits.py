@@ -31,7 +31,7 @@ MAX_ITEMS = 200_000
 MAX_BLOCKS = 1024
 """Most blocks in one message, of those formats that hold several."""
 
-MAX_SKYMAP_BYTES = {"message": 64 * _MIB, "file": 512 * _MIB}
+MAX_SKYMAP_BYTES = {"message": 32 * _MIB, "file": 512 * _MIB}
 """Longest sky map, once expanded: of one that came in a message, and of a file that a person named, such as LVK's
 flat maps of 12 582 912 pixels, 384 MiB."""
 MAX_PIXELS = 12 << 20
