@@ -7,7 +7,8 @@
     ├── DataError               input that cannot be used
     │   ├── CodecError          bytes that are not what they claim to be
     │   ├── SchemaError         a record that does not fit its schema, or an unknown schema
-    │   └── StrainFileError     an archive file that is damaged or is not strain
+    │   ├── StrainFileError     an archive file that is damaged or is not strain
+    │   └── NoticeRefused       a notice that tells of no event that can be used
     ├── TransportError          Kafka: broker away, topic missing, message refused
     │   ├── DeadlineExceeded    an operation did not end in its time
     │   ├── MessageTooLarge     a message beyond what the broker or this client takes
@@ -49,6 +50,14 @@ class SchemaError(DataError):
 
 class StrainFileError(DataError):
     """An archive file that is damaged, or that holds no strain."""
+
+
+class NoticeRefused(DataError):  # noqa: N818 - it is no fault
+    """A notice that tells of no event of another messenger; ``kind`` is a word to count it by, as in ``circular``."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class TransportError(TocsinError):

@@ -27,6 +27,7 @@ __all__ = [
     "DaemonSettings",
     "DenoiseSettings",
     "DetectSettings",
+    "ExternalSettings",
     "InferSettings",
     "KafkaSettings",
     "LocalizeSettings",
@@ -218,6 +219,39 @@ class LocalizeSettings(Section):
     )
 
 
+class ExternalSettings(Section):
+    """Other messengers, and what of them coincides with an event."""
+
+    enabled: bool = Field(False, description="Listen to topics.external, and tell in alerts what coincides.")
+    store: Path = Field(
+        Path("state/external.sqlite"), description="File of the recent events of both kinds; it survives restarts."
+    )
+    keep_days: float = Field(
+        7.0, gt=0, le=60, description="Notices, and retractions, that come so late still join and leave an event."
+    )
+    searches: tuple[str, ...] = Field(
+        ("GRB", "SubGRB", "SubGRBTargeted", "FRB", "HEN", "SNEWS"),
+        description="Kinds of external events that are looked for.",
+    )
+    windows_s: dict[str, tuple[float, float]] = Field(
+        default_factory=dict,
+        description="Other windows than RAVEN's: by search, or source/search; the external event minus the merger lies "
+        "between them, for example {'FRB' = [-2.0, 10.0]}.",
+    )
+    rates_per_year: dict[str, float] = Field(
+        default_factory=dict, description="Other rates of chance than RAVEN's: external events of a search, per year."
+    )
+    far_threshold_hz: float = Field(
+        1.0 / (30 * 86_400),
+        gt=0,
+        description="A coincidence is told, and its event significant, if its joint false-alarm rate times the trials "
+        "factor is at most this (one a month).",
+    )
+    trials_factor: int = Field(
+        7, ge=1, description="How many searches ring for one sky: one of them coincides falsely so many times as often."
+    )
+
+
 class PublishSettings(Section):
     """Alerts."""
 
@@ -283,6 +317,7 @@ class Settings(BaseSettings):
     detect: DetectSettings = DetectSettings()
     significance: SignificanceSettings = SignificanceSettings()
     localize: LocalizeSettings = LocalizeSettings()
+    external: ExternalSettings = ExternalSettings()
     publish: PublishSettings = PublishSettings()
     daemon: DaemonSettings = DaemonSettings()
 

@@ -14,6 +14,7 @@ import numpy as np
 from stream.blocks import check_rate, check_strain_block, check_witness_block, witness_shape
 from stream.codec import single_object
 from stream.codec.decision import check_decision
+from stream.codec.external import check_external, external_from_record
 from stream.errors import CodecError, SchemaError
 from stream.records import Decision, DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
 from stream.types import AnyFloatArray
@@ -54,13 +55,22 @@ def decode_witness(payload: bytes) -> WitnessBlock:
 
 
 def encode_external(event: ExternalEvent) -> bytes:
-    """Return an external event as one Avro single object."""
+    """Return an external event as one Avro single object; raises SchemaError as :func:`decode_external`."""
+    check_external(event)
     return single_object.encode("external", asdict(event))
 
 
 def decode_external(payload: bytes) -> ExternalEvent:
-    """Return the external event of a message; raises as :func:`decode_strain`."""
-    return ExternalEvent(**single_object.decode("external", payload))
+    """Return the external event of a message.
+
+    Raises
+    ------
+    CodecError, SchemaError
+        If the bytes are malformed, of another schema, or a value is not what it must be.
+    """
+    event = external_from_record(single_object.decode("external", payload))
+    check_external(event)
+    return event
 
 
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:

@@ -5,17 +5,19 @@ The way of the data (``../ARCHITECTURE.md``)::
     bytes ─codec→ StrainBlock, WitnessBlock ─align→ Segment ─denoise→ Segment ─condition→ WhitenedSegment
           ─infer→ Embeddings or Triggers ─detect→ Peak ─significance→ Candidate
     Candidate ─snapshot→ Snapshot ─localize, classify→ Localized
-    Candidate, Localized, Decision ─superevent→ Revision ─publish→ alert
+    bytes ─notices→ ExternalEvent ─coincide→ Coincidence
+    Candidate, Localized, Coincidence, Decision ─superevent→ Revision ─publish→ alert
 
 Arrays in a record are never written to after it was made.
 """
 
 from __future__ import annotations
 
-from stream.records.arrived import Block, DataQuality, ExternalEvent, StrainBlock, WitnessBlock, WitnessGroup
+from stream.records.arrived import Block, DataQuality, StrainBlock, WitnessBlock, WitnessGroup
 from stream.records.events import Arrival, Background, Candidate, Decision, Peak
+from stream.records.external import Coincidence, ExternalEvent, GwEvent
 from stream.records.followup import Localized, MassPosterior, SkyMap, Snapshot, SnrSeries, SourceClass
-from stream.records.revision import FOLLOWED_FIELDS, AlertType, Finding, Followed, Revision, message_id
+from stream.records.revision import FOLLOWED_FIELDS, AlertType, Finding, Followed, Joined, Revision, message_id
 from stream.records.search import (
     AlignedSpan,
     Embeddings,
@@ -37,6 +39,7 @@ __all__ = [
     "Background",
     "Block",
     "Candidate",
+    "Coincidence",
     "DataQuality",
     "Decision",
     "DetectorStatus",
@@ -45,7 +48,9 @@ __all__ = [
     "FilterInForce",
     "Finding",
     "Followed",
+    "GwEvent",
     "Heartbeat",
+    "Joined",
     "Localized",
     "Masked",
     "MassPosterior",

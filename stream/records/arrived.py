@@ -1,4 +1,4 @@
-"""What arrives: blocks of strain and of witnesses, and events of other messengers."""
+"""What arrives: blocks of strain and of witnesses."""
 
 from __future__ import annotations
 
@@ -94,28 +94,6 @@ class WitnessBlock:
     def end_ns(self) -> int:
         """First nanosecond after the block."""
         return self.gps_ns + self.duration_ns
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalEvent:
-    """An event of another messenger, normalised from a notice; the notice itself is kept in ``raw``.
-
-    Positions are ICRS, in degrees; what a notice does not say is None.
-    """
-
-    event_id: str
-    source: str
-    messenger: str
-    alert_type: str
-    gps_ns: int
-    received_ns: int
-    ra_deg: float | None = None
-    dec_deg: float | None = None
-    error_radius_deg: float | None = None
-    containment: float | None = None
-    far_hz: float | None = None
-    raw: bytes = b""
-    raw_format: str = "json"
 
 
 Block = StrainBlock | WitnessBlock

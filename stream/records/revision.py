@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stream.records.events import Candidate, Decision
+from stream.records.external import Coincidence
 from stream.records.followup import Localized
 
 Finding = Candidate | Localized | Decision
@@ -80,6 +81,61 @@ def _finite(value: float | None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """What an alert tells of the event of another messenger that coincides, beside its ``external_coinc``.
+
+    Attributes
+    ----------
+    source, event_id, search, notice_id, ivorn : str
+        As in :class:`~stream.records.ExternalEvent`.
+    revision : int
+        Of the external event's notice.
+    time_difference_ns : int
+        External event minus merger.
+    time_far_hz, sky_far_hz, overlap : float or None
+        As in :class:`~stream.records.Coincidence`.
+    significant : bool
+    names, others : tuple of str
+    """
+
+    source: str
+    event_id: str
+    search: str
+    notice_id: str
+    ivorn: str
+    revision: int
+    time_difference_ns: int
+    time_far_hz: float | None
+    sky_far_hz: float | None
+    overlap: float | None
+    significant: bool = False
+    names: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, coincidence: Coincidence) -> Joined | None:
+        """Return what the alert of a coincidence tells; None where nothing coincides."""
+        external = coincidence.external
+        if external is None:
+            return None
+        return cls(
+            source=external.source,
+            event_id=external.event_id,
+            search=external.search,
+            notice_id=external.notice_id,
+            ivorn=external.ivorn,
+            revision=external.revision,
+            time_difference_ns=coincidence.time_difference_ns,
+            time_far_hz=_finite(coincidence.time_far_hz),
+            sky_far_hz=_finite(coincidence.sky_far_hz),
+            overlap=_finite(coincidence.overlap),
+            significant=coincidence.significant,
+            names=external.names,
+            others=coincidence.others,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """One alert of a superevent.
 
@@ -108,6 +164,10 @@ class Revision:
         Map and class of the candidate, or why they are not there; None where nobody looked, or ``carried`` has them.
     followed : Followed or None
         What is told of them beside; None where nothing is known.
+    coincidence : Coincidence or None
+        What of another messenger coincides; None where nothing does, or nobody looked.
+    joined : Joined or None
+        What is told of it beside.
     """
 
     superevent_id: str
@@ -122,6 +182,8 @@ class Revision:
     days: Mapping[str, int] = field(default_factory=dict)
     localized: Localized | None = None
     followed: Followed | None = None
+    coincidence: Coincidence | None = None
+    joined: Joined | None = None
 
     @property
     def message_id(self) -> str:

@@ -61,7 +61,7 @@ def test_strain_example_holds_its_record_bit_for_bit() -> None:
 
 def test_records_without_arrays_come_back_equal() -> None:
     assert decode_decision(schemas.example("decision", "1.0")) == made.DECISION
-    assert decode_external(schemas.example("external", "1.0")) == made.EXTERNAL
+    assert decode_external(schemas.example("external", "1.1")) == made.EXTERNAL
     assert decode_heartbeat(schemas.example("heartbeat", "1.0")) == made.HEARTBEAT
     assert decode_alert(schemas.example("alert", "1.3")) == made.ALERT
 
