@@ -51,7 +51,7 @@ def main() -> None:
     everything = export("--no-hashes", "--all-extras", "--all-groups")
     write_constraints(constraints([line.strip() for line in everything.splitlines() if "==" in line]))
     subprocess.run(["uv", "lock", "--quiet"], cwd=ROOT, check=True)
-    linux = ("--no-dev",)
+    linux = ("--no-dev", "--extra", "search")
     (ROOT / "docker/requirements.txt").write_text(_HEAD + export(*linux))
     (ROOT / "docker/requirements-gpu.txt").write_text(_HEAD + export(*linux, "--extra", "cuda"))
 

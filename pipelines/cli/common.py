@@ -9,13 +9,12 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stream.configuration import load_settings
-from stream.log import configure_logging
-from stream.settings import Settings
+if TYPE_CHECKING:  # half of what a command takes to print its help
+    from stream.settings import Settings
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="TOCSIN_CONFIG", help="Settings (TOML); see run --print-config.")
@@ -30,6 +29,9 @@ def settings_from(
     config: Path | None, broker: str | None = None, detectors: list[str] | None = None, **more: dict[str, Any]
 ) -> Settings:
     """Return settings from file, environment and the common options, and set up the log that they ask for."""
+    from stream.configuration import load_settings
+    from stream.log import configure_logging
+
     overrides: dict[str, Any] = dict(more)
     if broker is not None:
         overrides["kafka"] = {"bootstrap_servers": broker}
@@ -39,6 +41,13 @@ def settings_from(
     plain = sys.stderr.isatty() and "log_format" not in settings.daemon.model_fields_set
     configure_logging(settings.daemon.log_level, "console" if plain else settings.daemon.log_format)
     return settings
+
+
+def log_for(level: Literal["info", "warning"], form: Literal["console", "json"] | None = None) -> None:
+    """Set up the log of a command without settings; without a form as a terminal, or a program, reads it."""
+    from stream.log import configure_logging
+
+    configure_logging(level, form or ("console" if sys.stderr.isatty() else "json"))
 
 
 def whoever() -> str:

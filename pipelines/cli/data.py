@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines.cli.common import Broker, Config, Detectors, Files, Json, number, one_of, settings_from, show
+from pipelines.cli.common import Broker, Config, Detectors, Files, Json, log_for, number, one_of, settings_from, show
 from stream.errors import ConfigurationError
-from stream.log import configure_logging
-from stream.settings import check_detectors
 
 if TYPE_CHECKING:
     from pipelines.show.replay_pages import ReplayPages
@@ -172,8 +169,9 @@ def fetch(
     """
     from pipelines.feeds.fetch import fetch as download
     from pipelines.progress import progress
+    from stream.settings import check_detectors
 
-    configure_logging("info", "console" if sys.stderr.isatty() else "json")
+    log_for("info")
     wanted = check_detectors(detectors or ["H1", "L1"])
     with progress("fetched", "MB") as shown:
         paths = download(

@@ -13,7 +13,6 @@ from rich.console import Console
 from pipelines.cli import alerts, data, decide, evaluate, exhibit, models, operate
 from stream import __version__
 from stream.errors import ConfigurationError, Fenced, TocsinError
-from stream.masking import mask_urls
 from stream.text import clean
 
 app = typer.Typer(
@@ -70,10 +69,21 @@ def main() -> None:
         _fail(error, 4)
     except (TocsinError, OSError) as error:
         _fail(error, 1)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _OF_THE_SEARCH:
+            raise
+        _fail(ConfigurationError(f"{error.name} is not installed: this command needs pip install 'tocsin[search]'"), 2)
     except Exception as error:
         if not _is_of_kafka(error):
             raise
         _fail(error, 1)
+
+
+_OF_THE_SEARCH = {
+    "onnxruntime", "scipy", "gwpy", "gwosc", "h5py", "lal", "lalframe", "lalsimulation", "pyarrow", "numba", "httpx2",
+    "astropy",
+}  # fmt: skip
+"""What the extra ``search`` brings, by the names that are imported."""
 
 
 def _is_of_kafka(error: Exception) -> bool:
@@ -102,6 +112,8 @@ def _several_detectors(arguments: list[str]) -> list[str]:
 
 
 def _fail(error: Exception, code: int) -> NoReturn:
+    from stream.masking import mask_urls
+
     text = clean(mask_urls(str(error)))
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"tocsin: {text}")
     sys.exit(code)

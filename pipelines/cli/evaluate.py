@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,8 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.cli.common import Config, Detectors, Json, number, settings_from, show
-from stream.log import configure_logging
+from pipelines.cli.common import Config, Detectors, Json, log_for, number, settings_from, show
 
 evaluate_app = typer.Typer(help="What the search is worth, measured on simulated data.", no_args_is_help=True)
 
@@ -68,7 +66,7 @@ def sensitivity(
     from pipelines.evaluate.sensitivity import evaluate, plan
     from pipelines.progress import progress
 
-    configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    log_for("warning")
     scene = SceneConfig(
         seed=seed,
         spectrum=spectrum,
@@ -128,7 +126,7 @@ def mlgwsc(
     from pipelines.evaluate.model import ModelSearch
     from pipelines.progress import progress
 
-    configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    log_for("warning")
     entry = Entry.of(dataset, hours, seed, spectra_folder(spectra))
     with progress("stretches searched", "") as shown:
         made = measure(entry, [ModelSearch.of(name) for name in model or ["carillon"]], out, shown)
@@ -325,7 +323,7 @@ def classes(
     from pipelines.evaluate.scene import O3A_GLITCH_RATE_HZ
     from pipelines.progress import progress
 
-    configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    log_for("warning")
     config = ClassesConfig(model, injections, faintest, seed, O3A_GLITCH_RATE_HZ if glitches else 0.0)
     with progress("stretches searched", "") as shown:
         report = evaluate(config, out, shown, workers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.cli.common import Broker, Json, number, show
-from stream.log import configure_logging
+from pipelines.cli.common import Broker, Json, log_for, number, show
 
 bench_app = typer.Typer(help="Latency and throughput of this machine.", no_args_is_help=True)
 
@@ -37,7 +35,7 @@ def demo(
     from pipelines.show.demo import demo as show_pipeline
     from pipelines.show.present import demo_text
 
-    configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    log_for("warning")
     loaded = "search and sky maps are loaded (the first time they are compiled)"
     typer.echo(f"{loaded}, then {END_S:g} s of data are sent in real time", err=True)
     with progress("H1 and L1 send in real time") as report:
@@ -66,7 +64,7 @@ def bench_latency(
     from pipelines.progress import progress
     from pipelines.show.bench import latency
 
-    configure_logging("warning", "json")
+    log_for("warning", "json")
     with progress("sent") as shown:
         figures = latency(injections, spacing, seed, broker, shown)
     show(figures) if as_json else _table("merger to alert", figures)
@@ -86,7 +84,7 @@ def bench_throughput(
     from pipelines.progress import progress
     from pipelines.show.throughput import throughput
 
-    configure_logging("warning", "json")
+    log_for("warning", "json")
     with progress("cases", "") as shown:
         figures = throughput(duration, progress=shown)
     show(figures) if as_json else _table("throughput", figures)
@@ -106,7 +104,7 @@ def bench_backends(
     """
     from pipelines.show.backends import backends
 
-    configure_logging("warning", "json")
+    log_for("warning", "json")
     figures = backends(model, runs=runs)
     show(figures) if as_json else _table("backends", figures)
 

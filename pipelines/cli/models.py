@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.common import Config, Json, number, settings_from, show, whoever
+from pipelines.cli.common import Config, Json, log_for, number, settings_from, show, whoever
 from stream.errors import TocsinError
-from stream.log import configure_logging
 from stream.text import clean
 
 if TYPE_CHECKING:
@@ -116,7 +114,7 @@ def models_build(
     from pipelines.train.build import BuildConfig, build
     from stream.infer import open_model
 
-    configure_logging("warning", "console" if sys.stderr.isatty() else "json")
+    log_for("warning")
     build(out, BuildConfig.of(seed, templates), lambda text: typer.echo(text, err=True))
     about = _about(open_model(f"{out.absolute()}/"))
     show(about) if as_json else typer.echo(f"{about['identity']} is in {out}; see tocsin models show {out}/")

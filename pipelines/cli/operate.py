@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.common import Broker, Config, Detectors, Json, settings_from, show
-from stream.configuration import render_settings
 from stream.errors import Fenced
 
 topics_app = typer.Typer(help="Kafka topics: make them, list them, check them.", no_args_is_help=True)
@@ -34,6 +33,8 @@ def run(
 
       TOCSIN_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 tocsin run
     """
+    from stream.configuration import render_settings
+
     settings = settings_from(config, broker, detectors)
     if print_config:
         typer.echo(render_settings(settings), nl=False)

@@ -19,8 +19,7 @@ from pipelines.networks.filterbank import FilterBankNetwork
 from pipelines.progress import Progress
 from pipelines.search import Stages, compose, one_by_one, search
 from stream.detect import Head
-from stream.detect.head import QUIET
-from stream.records import Candidate, Masked, Snapshot, Statistic, WhitenedSegment
+from stream.records import QUIET, Candidate, Masked, Snapshot, Statistic, WhitenedSegment
 from stream.settings import Settings
 from stream.significance import LiveSlides, Significance, TriggerSlides
 from stream.superevent import Superevents

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from stream.detect import Head
-from stream.detect.head import QUIET
+from stream.records import QUIET
 from stream.significance.events import loudest_apart
 from stream.significance.slides import rank_slides
 from stream.superevent import SAME_EVENT_NS

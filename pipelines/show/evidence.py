@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.detect.head import QUIET
-from stream.records import Statistic, WhitenedSegment
+from stream.records import QUIET, Statistic, WhitenedSegment
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S
 from stream.types import AnyArray, FloatArray, IntArray
 

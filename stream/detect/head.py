@@ -14,13 +14,10 @@ import numpy as np
 
 from stream.infer.model import ModelCard
 from stream.infer.session import Session
-from stream.records import Embeddings, Statistic
+from stream.records import QUIET, Embeddings, Statistic
 from stream.settings import InferSettings
 from stream.timebase import NS_PER_S
 from stream.types import BoolArray, Float32Array, FloatArray
-
-QUIET = -1e3
-"""Statistic of a frame in which no detector was heard."""
 
 
 @dataclass(frozen=True, slots=True)

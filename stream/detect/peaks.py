@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.detect.head import QUIET, Ranked
-from stream.records import Peak
+from stream.detect.head import Ranked
+from stream.records import QUIET, Peak
 from stream.settings import DetectSettings
 from stream.timebase import samples_to_ns
 from stream.types import BoolArray, FloatArray

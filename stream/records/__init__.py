@@ -19,6 +19,7 @@ from stream.records.external import Coincidence, ExternalEvent, GwEvent
 from stream.records.followup import Localized, MassPosterior, SkyMap, Snapshot, SnrSeries, SourceClass
 from stream.records.revision import FOLLOWED_FIELDS, AlertType, Finding, Followed, Joined, Revision, message_id
 from stream.records.search import (
+    QUIET,
     AlignedSpan,
     Embeddings,
     FilterInForce,
@@ -33,6 +34,7 @@ from stream.records.triggers import Triggers
 
 __all__ = [
     "FOLLOWED_FIELDS",
+    "QUIET",
     "AlertType",
     "AlignedSpan",
     "Arrival",

@@ -98,6 +98,10 @@ class Embeddings:
     valid: BoolArray  # shape (n_frames,)
 
 
+QUIET = -1e3
+"""Statistic of a frame in which no detector was heard."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statistic:
     """What a network made of a span, for pictures and metrics.

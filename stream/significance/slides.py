@@ -19,9 +19,9 @@ from typing import Self
 
 import numpy as np
 
-from stream.detect.head import QUIET, Head
+from stream.detect.head import Head
 from stream.infer.model import ModelCard
-from stream.records import Embeddings
+from stream.records import QUIET, Embeddings
 from stream.settings import DetectSettings, Settings
 from stream.significance.rolling import KEPT_IN_PART, RollingCounts
 from stream.superevent import SAME_EVENT_NS

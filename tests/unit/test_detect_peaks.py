@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.detect import PeakFinder, Ranked
-from stream.detect.head import QUIET
-from stream.records import Peak
+from stream.records import QUIET, Peak
 from stream.settings import DetectSettings
 from stream.timebase import NS_PER_S
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
+import schemas
 from stream import __version__
 from stream.infer import model_names, open_model
 
@@ -27,12 +28,49 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 @pytest.mark.parametrize(
     "modules",
-    ["pipelines.cli", "pipelines.subscribe", "pipelines.feeds.fetch, pipelines.progress", "stream.kafka.topics"],
+    [
+        "pipelines.cli",
+        "pipelines.subscribe",
+        "pipelines.subscribe.maps",
+        "pipelines.feeds.fetch, pipelines.progress",
+        "stream.kafka.topics",
+    ],
 )
 def test_commands_that_do_not_search_load_none_of_the_search(modules: str) -> None:
     done = python("-c", f"import sys, {modules}; print(*sys.modules)")
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) & OF_THE_SEARCH == set()
+
+
+WITHOUT_THE_SEARCH = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in entry._OF_THE_SEARCH:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+from pipelines.cli import entry
+sys.meta_path.insert(0, Missing())
+sys.argv[1:] = {arguments!r}
+entry.main()
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "simulate", "models list", "fetch GW150914", "doctor"])
+def test_a_command_of_the_search_says_what_to_install(command: str) -> None:
+    done = python("-c", WITHOUT_THE_SEARCH.replace("{arguments!r}", repr(command.split())))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "this command needs pip install 'tocsin[search]'" in done.stderr
+
+
+def test_a_telescope_needs_none_of_the_search(tmp_path: Path) -> None:
+    """Alerts are read, drawn and made pages of with the light package alone."""
+    alert = tmp_path / "alert.avro"
+    alert.write_bytes(schemas.example("alert", "1.3"))
+    for command in ("subscribe --help", f"page {alert} --out {tmp_path}/event.html"):
+        done = python("-c", WITHOUT_THE_SEARCH.replace("{arguments!r}", repr(command.split())))
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_daemon_loads_only_what_a_restart_cannot_do_without() -> None:
