@@ -25,6 +25,15 @@ def subscribe(
     count: Annotated[int | None, typer.Option("--count", "-n", help="End after so many alerts.", min=1)] = None,
     out: Annotated[Path | None, typer.Option(help="Keep each alert's message in this folder.")] = None,
     timeout: Annotated[float | None, number("End after so many seconds; without it never.", 0.1, 1e8)] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Only events that another messenger's coincides with.")
+    ] = False,
+    joint_far: Annotated[
+        str | None, typer.Option(help="Only with a joint false-alarm rate of at most this: 1/month, 1/10year, or Hz.")
+    ] = None,
+    messenger: Annotated[
+        list[str] | None, typer.Option(help="Only with this messenger: gamma, neutrino, radio, x-ray, optical; repeat.")
+    ] = None,
     as_json: Json = False,
     config: Config = None,
     broker: Broker = None,
@@ -32,7 +41,9 @@ def subscribe(
     """Receive alerts as a telescope does, each one once; ours and LVK's, Avro or JSON.
 
     Waits for a topic that is not there yet. SIGTERM, Ctrl-C, and an output that nobody reads any more end it. Exit
-    code 1 if --timeout passed before the alerts of --count came.
+    code 1 if --timeout passed before the alerts of --count came. What --joint, --joint-far and --messenger ask for
+    must hold of one alert; from then on every alert of its event passes: that it coincides no longer, that it is
+    withdrawn.
 
     Examples
     --------
@@ -41,10 +52,15 @@ def subscribe(
       tocsin subscribe --from earliest -n 1 --out alerts/
 
       tocsin subscribe --json --timeout 60 | head -1
+
+      tocsin subscribe --joint-far 1/year --messenger gamma
     """
     from pipelines.cli.waiting import is_there, leaving
     from pipelines.subscribe import alerts, keep
+    from pipelines.subscribe.rules import Chosen, Rule, parse_rate
 
+    rule = Rule(joint, None if joint_far is None else parse_rate(joint_far), tuple(messenger or ()))
+    chosen = Chosen(rule)
     settings, begin = settings_from(config, broker), _start(start)
     topic = topic or settings.topics.alerts
     stop, came = threading.Event(), 0
@@ -53,7 +69,7 @@ def subscribe(
     with leaving(stop, timeout):
         if begin == "latest" and is_there(settings, topic) is False:
             begin = "earliest"  # all that comes to a topic that is yet to be made is new
-        for alert in alerts(settings, topic, begin, stop):
+        for alert in filter(chosen, alerts(settings, topic, begin, stop)):
             came += 1
             typer.echo(alert.as_json() if as_json else alert.as_line())
             sys.stdout.flush()

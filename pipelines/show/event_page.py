@@ -12,8 +12,10 @@ from typing import Any
 
 from pipelines.show import markup
 from pipelines.show.evidence import Evidence
+from pipelines.show.other_messengers import changes, combined_section, messengers_section
 from pipelines.show.page_pictures import detector_png, map_png, statistic_png
 from pipelines.show.summary import Summary, number
+from pipelines.subscribe.messenger import OtherMessenger
 from pipelines.subscribe.received import far_text
 from stream import __version__
 from stream.codec.skymap import decode_skymap
@@ -53,11 +55,15 @@ def event_page(
     event, skymap, why_no_map = record["event"], *_map_of(record, extra)
     told = Summary.of(record, extra, skymap)
     parts = [] if home is None else [f'<p><a href="{markup.esc(home)}">all events</a></p>']
-    parts += _head(record, told)
+    other = OtherMessenger.of(record, extra)
+    parts += _head(told, other)
     if event is not None:
         parts.append(markup.key_facts(_key(record, extra, told)))
         parts.append('<div class="two">')
-        parts += [_sky(skymap, why_no_map), _what(event, extra)]
+        parts.append(_sky(skymap, why_no_map))
+        if other is not None:
+            parts += [combined_section(other, extra), messengers_section(told.superevent_id, other, extra)]
+        parts.append(_what(event, extra))
         parts.append("</div>")
     parts += _heard(evidence)
     parts.append('<div class="two">')
@@ -95,7 +101,7 @@ def _unknown(extra: Mapping[str, Any], name: str) -> str:
     return str(told) if told else "not known; the alert does not say why"
 
 
-def _head(record: Mapping[str, Any], told: Summary) -> Iterator[str]:
+def _head(told: Summary, other: OtherMessenger | None) -> Iterator[str]:
     retracted, identity = told.alert_type == "RETRACTION", told.superevent_id
     words = [markup.badge(told.alert_type, "gone" if retracted else "loud")]
     if told.significant is not None:
@@ -112,10 +118,8 @@ def _head(record: Mapping[str, Any], told: Summary) -> Iterator[str]:
         yield f'<div class="banner"><b>Retracted.</b> {markup.esc(told.why or "The alert gives no reason.")}</div>'
     elif told.why is not None:
         yield markup.paragraph(f"Confirmed: {told.why}")
-    coincidence = record["external_coinc"]
-    if coincidence is not None:
-        who = f"{coincidence['observatory']} {coincidence['search']}"
-        yield markup.paragraph(f"Coincident with {who}, {coincidence['time_difference']:+.2f} s after the merger")
+    if other is not None:
+        yield markup.paragraph(f"Coincident {other.as_words()}")
 
 
 def _key(record: Mapping[str, Any], extra: Mapping[str, Any], told: Summary) -> dict[str, str]:
@@ -250,11 +254,11 @@ def _by_name(value: object) -> str | None:
 def _alerts(told: Sequence[Summary]) -> str:
     """Return what was said of the event, the newest first."""
     rows = []
-    for each in reversed(told):
+    for each, change in reversed(list(zip(told, changes(told), strict=True))):
         far = "" if each.far_hz is None else far_text(each.far_hz, each.far_is_limit)
         area = "no map" if each.area90_deg2 is None else area_text(each.area90_deg2)
         area = "" if each.alert_type == "RETRACTION" else area
         number_ = "" if each.revision is None else str(each.revision)
-        shown = (number_, each.alert_type, markup.moment(each.created), far, area)
+        shown = (number_, each.alert_type, markup.moment(each.created), far, area, change)
         rows.append("<tr>" + "".join(f"<td>{markup.esc(value)}</td>" for value in shown) + "</tr>")
     return markup.section("Alerts of this event", f'<table class="list">{"".join(rows)}</table>')

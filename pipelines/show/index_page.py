@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.show import markup
 from pipelines.show.summary import Summary
+from pipelines.subscribe.messenger import rate_text
 from pipelines.subscribe.received import far_text
 from stream import __version__
 from stream.regions import area_text
@@ -43,10 +44,14 @@ def _card(event: Sequence[Summary]) -> str:
     words = [markup.badge(last.alert_type, "gone" if retracted else "loud")]
     if told.significant:
         words.append(markup.badge("significant", "loud"))
+    if told.joined is not None:
+        words.append(markup.badge("joint", "loud"))
     rows = {
         "time": markup.moment(told.time),
         "false alarms": None if told.far_hz is None else far_text(told.far_hz, told.far_is_limit).removeprefix("FAR "),
         "detectors": told.detectors,
+        "coincides with": told.joined,
+        "by chance": None if told.joint_far_hz is None else rate_text(told.joint_far_hz),
         "class": _class(told),
         "90 % of the sky map": "no map" if told.area90_deg2 is None else area_text(told.area90_deg2),
         "distance": _distance(told),

@@ -48,6 +48,7 @@ th,td{text-align:left;padding:.32em .5em .32em 0;border-bottom:1px solid $grid;v
  overflow-wrap:anywhere}
 th{color:$dim;width:40%}
 .list th{width:auto}
+.list td:nth-child(2){white-space:nowrap}
 .bar{display:grid;grid-template-columns:7.5em 1fr 3.6em;gap:8px;align-items:center;margin:.25em 0;font-size:.95rem}
 .bar i{display:block;height:.8em;border-radius:4px;background:$line}
 .bar u{display:block;background:$grid;border-radius:4px;text-decoration:none}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from pipelines.subscribe.messenger import OtherMessenger
 from stream.records import SkyMap
 from stream.regions import credible_areas_deg2
 
@@ -41,6 +42,8 @@ class Summary:
     distance_mpc: float | None = None
     distance_std_mpc: float | None = None
     why: str | None = None
+    joined: str | None = None
+    joint_far_hz: float | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any], extra: Mapping[str, Any], skymap: SkyMap | None) -> Self:
@@ -48,6 +51,7 @@ class Summary:
         event = record["event"] or {}
         classes = {k: v for k, v in event.get("classification", {}).items() if math.isfinite(v)}
         best = max(classes, key=lambda name: classes[name], default=None)
+        other = OtherMessenger.of(record, extra)
         return cls(
             superevent_id=str(record["superevent_id"])[:_WORD],
             alert_type=str(record["alert_type"]),
@@ -66,6 +70,8 @@ class Summary:
             distance_mpc=None if skymap is None else skymap.distmean_mpc,
             distance_std_mpc=None if skymap is None else skymap.diststd_mpc,
             why=reason(extra),
+            joined=None if other is None else f"{other.name} ({other.observatory})",
+            joint_far_hz=None if other is None else other.far_hz,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pipelines.subscribe.messenger import OtherMessenger, rate_text
 from stream.codec.alert import CONTAINER_MAGIC, decode
 from stream.errors import ConfigurationError
 from stream.kafka.consumer import Message
@@ -85,7 +86,9 @@ class ReceivedAlert:
         if event is not None:
             words += [event["time"], far_text(event["far"], self.extra.get("far_is_limit") is True)]
             words += ["+".join(event["instruments"]), event["group"], *self._where_and_what(event)]
-        return "  ".join(clean(word, _WORD) for word in words)
+        other = OtherMessenger.of(self.record, self.extra)
+        shown = [clean(word, _WORD) for word in words]
+        return "  ".join(shown if other is None else [*shown, other.as_words()])
 
     def _where_and_what(self, event: dict[str, Any]) -> list[str]:
         """Return the most probable class and the area that holds 90 % of the probability, if the alert tells them."""
@@ -103,14 +106,7 @@ def far_text(far_hz: float, is_limit: bool = False) -> str:
     """Return a false-alarm rate in the unit that people compare in, such as ``FAR < 1 per 238 days``."""
     if not (math.isfinite(far_hz) and far_hz > 0 and math.isfinite(1 / far_hz)):
         return "FAR unknown"
-    return f"FAR {'< ' if is_limit else ''}1 per {_duration(1 / far_hz)}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("years", 31_557_600.0), ("months", 2_592_000.0), ("days", 86_400.0), ("hours", 3600.0)):
-        if seconds >= length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
+    return f"FAR {'< ' if is_limit else ''}{rate_text(far_hz)}"
 
 
 def _plain(value: Any) -> Any:
