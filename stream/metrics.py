@@ -35,9 +35,6 @@ MESSAGES_REFUSED = Counter(
 )
 CHECKPOINT_ERRORS = Counter("tocsin_checkpoint_errors_total", "Checkpoints that could not be written.")
 OUTBOX_ERRORS = Counter("tocsin_outbox_errors_total", "Alerts that the outbox did not take or could not forget.")
-EXTERNAL_STORE_ERRORS = Counter(
-    "tocsin_external_store_errors_total", "Events of other messengers that could not be kept or read."
-)
 LAG = Gauge(
     "tocsin_lag_seconds",
     "Age of the newest message read of a topic that has more to read or whose leader is away, else 0.",
@@ -81,3 +78,20 @@ FOLLOWUP_FAILURES = Counter(
 )
 FOLLOWUP_DROPPED = Counter("tocsin_followup_dropped_total", "Follow-ups given up for louder candidates.", ("what",))
 FOLLOWUP_RESTARTS = Counter("tocsin_followup_restarts_total", "Processes of the follow-up started again.", ("what",))
+NOTICES = Counter("tocsin_notices_total", "External events told by notices and handed on, by source.", ("source",))
+NOTICES_REFUSED = Counter(
+    "tocsin_notices_refused_total", "Notices that tell of no event that can be used, by kind.", ("kind",)
+)
+NOTICES_REPEATED = Counter("tocsin_notices_repeated_total", "External events that had been handed on before.")
+NOTICES_SHORTENED = Counter(
+    "tocsin_notices_shortened_total", "External events too large for a message, by what was left out.", ("part",)
+)
+SOURCE_HEARD = Gauge(
+    "tocsin_source_heard_seconds", "Time since anything came from a source that has heartbeats.", ("source",)
+)
+SOURCE_SILENCES = Counter("tocsin_source_silences_total", "Times that a source fell silent.", ("source",))
+MAPS_FETCHED = Counter(
+    "tocsin_maps_fetched_total",
+    "Sky maps named by URL, by outcome: fetched, refused, failed, superseded, dropped.",
+    ("outcome",),
+)

@@ -30,6 +30,7 @@ __all__ = [
     "ExternalSettings",
     "InferSettings",
     "KafkaSettings",
+    "ListenSettings",
     "LocalizeSettings",
     "PublishSettings",
     "Settings",
@@ -252,6 +253,56 @@ class ExternalSettings(Section):
     )
 
 
+class ListenSettings(Section):
+    """Where notices of other messengers come from."""
+
+    sources: tuple[Literal["gcn", "scimma", "local"], ...] = Field(
+        ("gcn",),
+        description="Brokers to read, where --source names none: gcn (credentials: GCN_CLIENT_ID, GCN_CLIENT_SECRET), "
+        "scimma (HOP_USERNAME, HOP_PASSWORD, or hop's own file), local (that of [kafka]).",
+    )
+    topics: dict[str, str] = Field(
+        default_factory=dict,
+        description="Topics instead of the table's, by source, with spaces between: {'local' = 'notices frb'}.",
+    )
+    group: str = Field(
+        "tocsin-listen",
+        min_length=1,
+        max_length=200,
+        description="Consumer group at each source; its place there survives restarts. SCiMMA's begins with the user.",
+    )
+    gcn_domain: Literal["gcn.nasa.gov", "test.gcn.nasa.gov", "dev.gcn.nasa.gov"] = Field(
+        "gcn.nasa.gov", description="Which of GCN's systems; each has credentials of its own."
+    )
+    silence_s: float = Field(
+        60.0,
+        gt=0,
+        le=86_400,
+        description="A source with heartbeats from which nothing comes for so long is said to be silent.",
+    )
+    fetch_maps: bool = Field(
+        False,
+        description="Fetch sky maps that notices name by URL: the event goes out at once, and again with its map.",
+    )
+    map_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts that maps are fetched from, by https alone; host:port for another port than 443. One that "
+        "resolves to a private address is refused, unless it is written as that address or is localhost.",
+    )
+    map_bytes: int = Field(
+        32 << 20, ge=1024, le=32 << 20, description="Longest map that is fetched, as it comes and once expanded."
+    )
+    map_timeout_s: float = Field(30.0, gt=0, le=600, description="Time for one map, from the first look-up to its end.")
+    map_queue: int = Field(16, ge=1, le=1024, description="Most maps that wait to be fetched; more are passed over.")
+    map_ca_location: Path | None = Field(None, description="File with the certificate authorities of map_hosts.")
+    http_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="Port of /metrics, /healthz and /readyz on daemon.http_host; none without it.",
+    )
+
+
 class PublishSettings(Section):
     """Alerts."""
 
@@ -318,6 +369,7 @@ class Settings(BaseSettings):
     significance: SignificanceSettings = SignificanceSettings()
     localize: LocalizeSettings = LocalizeSettings()
     external: ExternalSettings = ExternalSettings()
+    listen: ListenSettings = ListenSettings()
     publish: PublishSettings = PublishSettings()
     daemon: DaemonSettings = DaemonSettings()
 

@@ -88,6 +88,8 @@ def _credentials(settings: KafkaSettings) -> dict[str, Any]:
         "sasl.oauthbearer.client.id": settings.oauth_client_id,
         "sasl.oauthbearer.client.secret": settings.oauth_client_secret.get_secret_value(),
     }
+    if settings.ssl_ca_location is not None:
+        config["https.ca.location"] = str(settings.ssl_ca_location)
     return config | ({"sasl.oauthbearer.scope": settings.oauth_scope} if settings.oauth_scope else {})
 
 

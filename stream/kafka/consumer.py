@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import confluent_kafka
@@ -28,6 +28,7 @@ _CLOSE_S = 10.0
 _AGAIN_S = 0.2
 _END_S = 2.0
 _KEPT = ("committed", "unread")
+_OF_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 
 FATAL = {KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 
@@ -43,6 +44,23 @@ class Message:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     timestamp_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """How a broker is read that others run.
+
+    Attributes
+    ----------
+    on_no_topic : callable
+        Told in a poll of a topic that is not there, or that one may not read, and why; the others are read on. At a
+        broker of our own, a topic that is not allowed is an error.
+    extra : mapping
+        More librdkafka settings.
+    """
+
+    on_no_topic: Callable[[str, str], None]
+    extra: Mapping[str, object]
 
 
 class Consumer:
@@ -63,6 +81,8 @@ class Consumer:
         Asked before each commit; while it says no, the place on the broker stays where it is.
     on_answer : callable, optional
         Told in a poll what the coordinator answered to :meth:`ask`, with its number.
+    foreign : Foreign, optional
+        How a broker is read that others run.
     """
 
     def __init__(
@@ -74,8 +94,10 @@ class Consumer:
         instance_id: str | None = None,
         may_commit: Callable[[], bool] = lambda: True,
         on_answer: Callable[[int, KafkaError | None], None] = lambda number, error: None,
+        foreign: Foreign | None = None,
     ) -> None:
         self._may_commit = may_commit
+        self._foreign = foreign
         self._on_answer = on_answer
         self._topics = frozenset(topics)
         self._timeout_s = settings.operation_timeout_s
@@ -94,7 +116,12 @@ class Consumer:
         }  # fmt: skip
         if start == "unread":
             callbacks["auto.offset.reset"] = "earliest"
-        self._consumer = confluent_kafka.Consumer(config.consumer(settings, group_id, instance_id) | callbacks)
+        whole = (
+            config.consumer(settings, group_id, instance_id)
+            | callbacks
+            | dict(foreign.extra if foreign is not None else {})
+        )
+        self._consumer = confluent_kafka.Consumer(whole)
         self._to_join: list[str] | None = list(topics)
 
     def __enter__(self) -> Consumer:
@@ -281,6 +308,9 @@ class Consumer:
                 f"the group membership ended: {error.str()}: another daemon has this kafka.group_id and "
                 "kafka.group_instance_id: stop one of them, or give it another name"
             )
+        if self._foreign is not None and error.code() in _OF_TOPIC:
+            self._foreign.on_no_topic(raw.topic() or "", error.str())
+            return None
         if error.code() in FATAL:
             raise TransportError(f"reading {raw.topic()}: {error.str()}: check kafka.* credentials and the topic's ACL")
         self._watch(error)

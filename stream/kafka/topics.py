@@ -53,7 +53,7 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
             specs.append(TopicSpec(settings.topics.witness_prefix + detector, _HOUR_MS, block))
     return [
         *specs,
-        TopicSpec(settings.topics.external, 30 * 24 * _HOUR_MS, block),
+        TopicSpec(settings.topics.external, 30 * 24 * _HOUR_MS, config.MAX_MESSAGE_BYTES),
         TopicSpec(settings.topics.alerts, -1, config.MAX_MESSAGE_BYTES),
         TopicSpec(settings.topics.alerts_json, -1, config.MAX_MESSAGE_BYTES),
         TopicSpec(settings.topics.decisions, -1, 1024 * 1024),

@@ -31,6 +31,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     [
         "pipelines.cli",
         "pipelines.subscribe",
+        "pipelines.listen",
         "pipelines.subscribe.maps",
         "pipelines.feeds.fetch, pipelines.progress",
         "stream.kafka.topics",
