@@ -1,6 +1,7 @@
 """The events: the second loop, beside the search. A finding in, alerts out.
 
-Findings are candidates of the search, what their follow-up found, and what people decide about them.
+Findings are candidates of the search, what their follow-up found, what of another messenger coincides, and what people
+decide about them.
 :meth:`Events.take` reads as the picture does: one pure function says which revisions follow, each goes to the sink
 before anything else happens. Live, that is the outbox (``live/publisher.py``); in a replay a list. Only sink and clock
 differ.
@@ -20,7 +21,7 @@ from typing import Protocol
 import structlog
 
 from stream.errors import PublishError
-from stream.records import Candidate, Decision, Finding, Localized, Revision
+from stream.records import Candidate, Coincidence, Decision, Finding, Localized, Revision
 from stream.superevent import Sent, Superevents, Waiting
 from stream.timebase import Clock
 
@@ -163,9 +164,12 @@ class Events:
             try:
                 self._step(finding)
             except PublishError as error:
-                if not isinstance(finding, Decision):
+                if isinstance(finding, Candidate | Localized):
                     raise
-                log.error("decision_refused", superevent_id=finding.superevent_id, error=str(error))
+                if isinstance(finding, Decision):
+                    log.error("decision_refused", superevent_id=finding.superevent_id, error=str(error))
+                else:
+                    log.error("coincidence_refused", superevent_id=finding.gw.superevent_id, error=str(error))
             self._waiting.done(now_s)  # only now: until the sink has its revisions it is in no other place
 
     def _step(self, finding: Finding) -> None:
@@ -186,6 +190,9 @@ class Events:
         """Log why no alert follows: it was heard before, something louder was, it was withdrawn or decided already."""
         if isinstance(finding, Decision):
             log.info("already_decided", superevent_id=finding.superevent_id, decision=finding.decision_id)
+            return
+        if isinstance(finding, Coincidence):
+            log.debug("coincidence_already_told", superevent_id=finding.gw.superevent_id)
             return
         gps_ns = finding.gps_ns if isinstance(finding, Candidate) else finding.candidate.gps_ns
         known = self._superevents.find(gps_ns)

@@ -15,6 +15,7 @@
     │   └── Fenced              another daemon has taken over a name that only one may hold      (exit code 4)
     ├── ModelError              a network that is missing, altered or does not fit
     │   └── ProviderError       the accelerator asked for is not there
+    ├── StoreError              recent events of other messengers could not be kept or read
     └── PublishError            an alert could not be made or sent
 
 An error names the thing, the value and the remedy. It is logged once, where it is handled.
@@ -82,6 +83,10 @@ class ModelError(TocsinError):
 
 class ProviderError(ModelError):
     """The accelerator that was asked for is not there; never replaced silently by the CPU."""
+
+
+class StoreError(TocsinError):
+    """Recent events of other messengers could not be kept or read; no alert is lost by it."""
 
 
 class PublishError(TocsinError):

@@ -35,6 +35,9 @@ MESSAGES_REFUSED = Counter(
 )
 CHECKPOINT_ERRORS = Counter("tocsin_checkpoint_errors_total", "Checkpoints that could not be written.")
 OUTBOX_ERRORS = Counter("tocsin_outbox_errors_total", "Alerts that the outbox did not take or could not forget.")
+EXTERNAL_STORE_ERRORS = Counter(
+    "tocsin_external_store_errors_total", "Events of other messengers that could not be kept or read."
+)
 LAG = Gauge(
     "tocsin_lag_seconds",
     "Age of the newest message read of a topic that has more to read or whose leader is away, else 0.",

@@ -31,7 +31,7 @@ import structlog
 
 from pipelines.events import Events
 from pipelines.live.holding import Holding
-from pipelines.live.lighter import without_map
+from pipelines.live.lighter import lighter
 from pipelines.live.truth import Truth
 from stream.codec.alert import Outgoing, decode, encode, sent_of
 from stream.errors import DataError, DeadlineExceeded, Fenced, MessageTooLarge, PublishError, TransportError
@@ -106,7 +106,7 @@ class Publisher:
         self._patient_until_s = float("inf")
         self._producer: TransactionalProducer | None = None
         self._in_step = False
-        self._too_large: dict[str, str] = {}
+        self._lighter: dict[str, Outgoing] = {}
         self._said_s = -_SAY_EVERY_S
         self._holding = Holding(self._events, self._finished, self._failed)
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
@@ -297,28 +297,27 @@ class Publisher:
         """Append one alert to both topics, as one, unless another daemon's alert of the same event is there.
 
         That is seen in time: who sent it fenced this producer, so that the topic was read again since. One that is too
-        large leaves without its map the next time, or is set aside: it must not hold up those behind it.
+        large leaves without one of its maps the next time, or is set aside: it must not hold up those behind it.
         """
         if self._is_anothers(alert):
             return
-        why = self._too_large.get(alert.alert_id)
-        leaving = alert if why is None else without_map(alert, why)
-        if leaving is None:
-            self._outbox.set_aside(alert.alert_id, f"it has no map to leave behind, and is {why}")
-            del self._too_large[alert.alert_id]
-            return
+        leaving = self._lighter.get(alert.alert_id, alert)
         try:
             self._append(leaving)
         except MessageTooLarge as error:
-            if why is not None:
-                self._outbox.set_aside(alert.alert_id, str(error))
-                del self._too_large[alert.alert_id]
-            else:
-                self._too_large[alert.alert_id] = f"too large for the broker: {error}"
             log.error("alert_too_large", superevent_id=alert.superevent_id, error=str(error))
+            self._lighten(leaving, f"too large for the broker: {error}")
             raise
-        self._too_large.pop(alert.alert_id, None)
+        self._lighter.pop(alert.alert_id, None)
         self._acknowledged(leaving)
+
+    def _lighten(self, alert: Outgoing, why: str) -> None:
+        less = lighter(alert, why)
+        if less is not None:
+            self._lighter[alert.alert_id] = less
+            return
+        self._lighter.pop(alert.alert_id, None)
+        self._outbox.set_aside(alert.alert_id, f"it has no map to leave behind, and is {why}")
 
     def _append(self, alert: Outgoing) -> None:
         topics = self._settings.topics

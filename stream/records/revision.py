@@ -12,7 +12,7 @@ from stream.records.events import Candidate, Decision
 from stream.records.external import Coincidence
 from stream.records.followup import Localized
 
-Finding = Candidate | Localized | Decision
+Finding = Candidate | Localized | Coincidence | Decision
 """What goes into :meth:`stream.superevent.Superevents.step`."""
 
 AlertType = Literal["PRELIMINARY", "UPDATE", "INITIAL", "RETRACTION"]
@@ -80,6 +80,10 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
+_MOST_NAMES = 8
+"""So many names are told of an event, and so many others that coincide: headers are read within bounds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Joined:
     """What an alert tells of the event of another messenger that coincides, beside its ``external_coinc``.
@@ -130,8 +134,8 @@ class Joined:
             sky_far_hz=_finite(coincidence.sky_far_hz),
             overlap=_finite(coincidence.overlap),
             significant=coincidence.significant,
-            names=external.names,
-            others=coincidence.others,
+            names=external.names[:_MOST_NAMES],
+            others=coincidence.others[:_MOST_NAMES],
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream.records import AlertType, Candidate, Followed, Localized, Revision
+from stream.records import AlertType, Candidate, Followed, Joined, Localized, Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Sent:
         The candidate whole, where the headers tell all of it.
     followed : Followed or None
         What it told of its candidate's follow-up; None where it told nothing.
+    joined : Joined or None
+        What it told of another messenger that coincides; None where it told of none.
     localized : Localized or None
         Map and class themselves, of the last alerts of this run alone: they are large. Elsewhere ``event`` has them.
     """
@@ -53,6 +55,7 @@ class Sent:
     days: Mapping[str, int] = field(default_factory=dict)
     candidate: Candidate | None = None
     followed: Followed | None = None
+    joined: Joined | None = None
     localized: Localized | None = field(default=None, compare=False)
 
     @property
@@ -81,5 +84,6 @@ class Sent:
             days=revision.days,
             candidate=candidate,
             followed=revision.followed,
+            joined=revision.joined,
             localized=revision.localized,
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -13,23 +11,23 @@ from stream.records import (
     FOLLOWED_FIELDS,
     AlertType,
     Candidate,
+    Coincidence,
     Decision,
     Finding,
     Followed,
+    GwEvent,
+    Joined,
     Localized,
     Revision,
 )
+from stream.superevent import joining, retold
 from stream.superevent.ids import PREFIXES, DayCounts, day_of
-from stream.superevent.retold import as_told
+from stream.superevent.known import Known, has, preferred
 from stream.superevent.sameness import SAME_EVENT_NS, is_louder, is_same_peak, tells_more
 from stream.superevent.sent import Sent
 
-_ALERTS_KEPT = 4096
-"""Alerts known at a time. They are bounded by number, not by age: one time far off on the topic must not make this
-forget the others. At two events a day this is years."""
-_MAPS_KEPT = 16
-"""Alerts whose map is known too, the newest: some hundred kB each. Those of others are read when they are needed."""
-_Key = tuple[int, str, int]
+Coincide = Callable[[GwEvent, Joined | None], Coincidence | None]
+"""What coincides with an event now, given what was told of it before."""
 
 
 class Superevents:
@@ -42,15 +40,18 @@ class Superevents:
     ----------
     kind : {"production", "mock", "test"}
         Prefix of the ids; alerts of another kind are counted, and are no events here.
+    coincide : callable, optional
+        Says what of another messenger coincides with an event now, whose ``external`` is None where nothing does; or
+        None, where nobody can say. Asked of each revision about a candidate before it is given out; without it what
+        comes as a finding is taken at its word.
     """
 
-    def __init__(self, kind: Literal["production", "mock", "test"]) -> None:
+    def __init__(self, kind: Literal["production", "mock", "test"], coincide: Coincide | None = None) -> None:
         self._kind = kind
         self._prefix = PREFIXES[kind]
+        self._coincide = coincide
         self._days = DayCounts()
-        self._events: dict[str, dict[int, Sent]] = {}
-        self._by_time: list[_Key] = []
-        self._maps: deque[tuple[str, int]] = deque()
+        self._known = Known()
 
     def step(self, finding: Finding, now_ns: int) -> tuple[Revision, ...]:
         """Return what follows from a finding: at present no revision, or one.
@@ -63,28 +64,46 @@ class Superevents:
           any other it is nothing.
         * A decision to retract gives RETRACTION, after which nothing more is said of the event; one to confirm gives
           INITIAL, once, with map and class. The same decision again, and what already holds, gives nothing.
+        * What coincides with an event is an UPDATE, which repeats candidate, map and class, if it is other than what
+          was told (:mod:`stream.superevent.joining`): it joined, it left, or its rate is another one. Each of the
+          revisions above tells what coincides as well: what was heard before the merger stands in the first alert.
 
         Parameters
         ----------
-        finding : Candidate, Localized or Decision
+        finding : Candidate, Localized, Coincidence or Decision
         now_ns : int
             The present, GPS; it becomes the alert's time of creation and decides nothing.
 
         Raises
         ------
         PublishError
-            If a decision names an unknown event or confirms a retracted one, or a candidate's time is no merger's.
+            If a decision names an unknown event or confirms a retracted one, if the alert that would be repeated was
+            not read (:meth:`unread`), or a candidate's time is no merger's.
         """
         if isinstance(finding, Decision):
             made = self._decided(finding, now_ns)
         elif isinstance(finding, Localized):
             made = self._followed(finding, now_ns)
+        elif isinstance(finding, Coincidence):
+            made = self._coincides(finding, now_ns)
         else:
             made = self._heard(finding, None, now_ns)
         if made is None:
             return ()
+        if made.alert_type != "RETRACTION" and not isinstance(finding, Coincidence):
+            made = self._joined(made, None)
         self.recall(Sent.of(made))
         return (made,)
+
+    def change(self, coincidence: Coincidence) -> joining.Change | None:
+        """Return what a coincidence changes in what was told of its event; None where it is nothing to tell."""
+        last = self._last(coincidence.gw.superevent_id)
+        return None if last is None else joining.change(Joined.of(coincidence), last.joined)
+
+    def events(self) -> tuple[GwEvent, ...]:
+        """Return the events that are known and were not withdrawn, as coincidences see them, without maps."""
+        found = (self._last(name) for name in self._known)
+        return tuple(GwEvent(s.superevent_id, s.gps_ns, s.far_hz) for s in found if s and s.far_hz is not None)
 
     def is_news(self, candidate: Candidate) -> bool:
         """Return whether a candidate, or what its follow-up finds, can lead to an alert now."""
@@ -106,35 +125,24 @@ class Superevents:
         self._days.raise_to({day: sent.day_count, **sent.days})
         if day[:-6] != self._prefix:
             return
-        known = self._events.get(sent.superevent_id, {}).get(sent.number)
-        if known is not None:
-            self._forget(known)
-            sent = max(known, sent, key=_fullness)
-        self._events.setdefault(sent.superevent_id, {})[sent.number] = sent
-        if _has_map(sent) and (known is None or not _has_map(known)):
-            self._note_map(sent)
-        insort(self._by_time, _key(sent))
-        if len(self._by_time) > _ALERTS_KEPT:
-            _, superevent_id, number = self._by_time[0]
-            self._forget(self._events[superevent_id][number])
+        self._known.take(sent)
 
     def find(self, gps_ns: int) -> str | None:
         """Return the event of this time, if there is one: that of the nearest alert within :data:`SAME_EVENT_NS`."""
-        near = self._near(gps_ns)
+        near = self._known.near(gps_ns, SAME_EVENT_NS)
         return min(near, key=lambda key: (abs(key[0] - gps_ns), key))[1] if near else None
 
     def is_retracted(self, superevent_id: str) -> bool:
         """Return whether an event was withdrawn; False for one that is not known."""
-        return _has(self._events.get(superevent_id, {}), "RETRACTION")
+        return has(self._known.alerts(superevent_id), "RETRACTION")
 
     def unread(self, superevent_id: str) -> int | None:
-        """Return the revision whose ``event`` must be recalled before a confirmation can repeat it.
+        """Return the revision whose ``event`` must be recalled before another alert can repeat it.
 
         None where nothing need be read: then either all is known of the event's last candidate, map and class too, or
         nothing at all.
         """
-        alerts = self._events.get(superevent_id)
-        last = _preferred(alerts) if alerts else None
+        last = preferred(self._known.alerts(superevent_id))
         return last.number if last is not None and not last.is_whole else None
 
     # -- what follows from a finding ----------------------------------------------------------------------------
@@ -146,7 +154,7 @@ class Superevents:
         superevent_id, number = place
         if superevent_id is None:
             ids = self._days.next_ids(self._kind, candidate.gps_ns)
-            name = next(name for name in ids if name not in self._events)
+            name = next(name for name in ids if not self._known.alerts(name))
             return self._about(name, 0, "PRELIMINARY", now_ns, candidate, localized)
         return self._about(superevent_id, number, "UPDATE", now_ns, candidate, localized)
 
@@ -155,10 +163,10 @@ class Superevents:
         superevent_id = self.find(candidate.gps_ns)
         if superevent_id is None:
             return None, 0
-        alerts = self._events[superevent_id]
-        near = {name for _, name, _ in self._near(candidate.gps_ns)}
-        told = [sent for name in near for sent in self._events[name].values() if sent.statistic is not None]
-        if _has(alerts, "RETRACTION") or any(is_same_peak(candidate, sent) for sent in told):
+        alerts = self._known.alerts(superevent_id)
+        near = {name for _, name, _ in self._known.near(candidate.gps_ns, SAME_EVENT_NS)}
+        told = [sent for name in near for sent in self._known.alerts(name).values() if sent.statistic is not None]
+        if has(alerts, "RETRACTION") or any(is_same_peak(candidate, sent) for sent in told):
             return None
         if not told or not all(is_louder(candidate, sent) for sent in told):
             return None
@@ -171,22 +179,46 @@ class Superevents:
             return self._heard(candidate, localized, now_ns)
         # The candidate stays as it was told: heard again after a restart its FAR is another one.
         told = sent.candidate or candidate
-        localized = as_told(localized, told)
+        localized = retold.as_told(localized, told)
         if not tells_more(Followed.of(localized), sent.followed):
             return None
-        number = max(self._events[sent.superevent_id]) + 1
+        number = max(self._known.alerts(sent.superevent_id)) + 1
         return self._about(sent.superevent_id, number, "UPDATE", now_ns, told, localized)
 
     def _alerted(self, candidate: Candidate) -> Sent | None:
         """Return the last alert of a candidate's event, if it is about that candidate and was not withdrawn."""
         superevent_id = self.find(candidate.gps_ns)
-        alerts = self._events.get(superevent_id, {}) if superevent_id is not None else {}
-        last = None if _has(alerts, "RETRACTION") else _preferred(alerts)
+        last = None if superevent_id is None else self._last(superevent_id)
         return last if last is not None and is_same_peak(candidate, last) else None
 
+    def _last(self, superevent_id: str) -> Sent | None:
+        """Return the last alert about an event's candidate; None of one that is not known, or was withdrawn."""
+        alerts = self._known.alerts(superevent_id)
+        return None if has(alerts, "RETRACTION") else preferred(alerts)
+
+    def _coincides(self, coincidence: Coincidence, now_ns: int) -> Revision | None:
+        last = self._last(coincidence.gw.superevent_id)
+        if last is None or joining.change(Joined.of(coincidence), last.joined) is None:
+            return None
+        made = self._joined(self._again(last, "UPDATE", now_ns), coincidence)
+        return None if joining.change(made.joined, last.joined) is None else made
+
+    def _joined(self, made: Revision, found: Coincidence | None) -> Revision:
+        """Return a revision with what coincides: as it was found, if that was with the event as it is told now.
+
+        That nothing does any more is asked for again: what was told may only have been forgotten.
+        """
+        gw, last = joining.gw_of(made), self._last(made.superevent_id)
+        as_found = found is not None and found.gw == gw and found.external is not None
+        if self._coincide is not None and gw is not None and not as_found:
+            found = self._coincide(gw, None if last is None else last.joined)
+        if found is None:
+            return replace(made, joined=joining.as_told(last, made.gps_ns))
+        return replace(made, coincidence=None if found.external is None else found, joined=Joined.of(found))
+
     def _decided(self, decision: Decision, now_ns: int) -> Revision | None:
-        alerts = self._events.get(decision.superevent_id)
-        if alerts is None:
+        alerts = self._known.alerts(decision.superevent_id)
+        if not alerts:
             raise PublishError(
                 f"superevent {decision.superevent_id} is not known: name one that stands on the alert topic"
             )
@@ -196,27 +228,33 @@ class Superevents:
         return make(decision, alerts, now_ns)
 
     def _retracted(self, decision: Decision, alerts: Mapping[int, Sent], now_ns: int) -> Revision | None:
-        if _has(alerts, "RETRACTION"):
+        if has(alerts, "RETRACTION"):
             return None
         number = max(alerts) + 1
-        about = _preferred(alerts) or alerts[number - 1]
+        about = preferred(alerts) or alerts[number - 1]
         made = self._revision(decision.superevent_id, number, "RETRACTION", now_ns, about.gps_ns)
         return replace(made, decision=decision)
 
     def _confirmed(self, decision: Decision, alerts: Mapping[int, Sent], now_ns: int) -> Revision | None:
         name = decision.superevent_id
-        if _has(alerts, "RETRACTION"):
+        if has(alerts, "RETRACTION"):
             raise PublishError(f"superevent {name} was retracted, which is final: it cannot be confirmed")
-        if _has(alerts, "INITIAL"):
+        if has(alerts, "INITIAL"):
             return None
-        last = _preferred(alerts)
-        if last is None or not last.is_whole:
+        last = preferred(alerts)
+        if last is None:
+            raise PublishError(f"superevent {name}: none of its alerts that is known is about a candidate")
+        return replace(self._again(last, "INITIAL", now_ns), decision=decision)
+
+    def _again(self, last: Sent, alert_type: AlertType, now_ns: int) -> Revision:
+        """Return a revision that repeats the last one's candidate, with map and class."""
+        name = last.superevent_id
+        if not last.is_whole:
             raise PublishError(f"superevent {name}: its last alert has not been read, and cannot be repeated")
-        made = self._revision(name, max(alerts) + 1, "INITIAL", now_ns, last.gps_ns)
+        made = self._revision(name, max(self._known.alerts(name)) + 1, alert_type, now_ns, last.gps_ns)
         return replace(
-            made, candidate=last.candidate, carried=last.event, decision=decision, localized=last.localized,
-            followed=last.followed,
-        )  # fmt: skip
+            made, candidate=last.candidate, carried=last.event, localized=last.localized, followed=last.followed
+        )
 
     def _about(
         self, superevent_id: str, number: int, alert_type: AlertType, now_ns: int, candidate: Candidate,
@@ -232,51 +270,3 @@ class Superevents:
         assert day is not None, "only ids of our form are known"
         days = self._days.newest()
         return Revision(superevent_id, number, alert_type, now_ns, gps_ns, self._days[day], days=days)
-
-    def _near(self, gps_ns: int) -> list[_Key]:
-        """Return the alerts within :data:`SAME_EVENT_NS`, of one event or of several."""
-        first = bisect_left(self._by_time, (gps_ns - SAME_EVENT_NS, "", -1))
-        return self._by_time[first : bisect_left(self._by_time, (gps_ns + SAME_EVENT_NS + 1, "", -1))]
-
-    def _note_map(self, sent: Sent) -> None:
-        """Let go of the map that came first, if too many are known."""
-        self._maps.append((sent.superevent_id, sent.number))
-        if len(self._maps) > _MAPS_KEPT:
-            superevent_id, number = self._maps.popleft()
-            alerts = self._events.get(superevent_id, {})
-            if number in alerts:
-                alerts[number] = replace(alerts[number], localized=None)
-
-    def _forget(self, sent: Sent) -> None:
-        del self._by_time[bisect_left(self._by_time, _key(sent))]
-        alerts = self._events[sent.superevent_id]
-        del alerts[sent.number]
-        if not alerts:
-            del self._events[sent.superevent_id]
-
-
-def _key(sent: Sent) -> _Key:
-    return sent.gps_ns, sent.superevent_id, sent.number
-
-
-def _fullness(sent: Sent) -> tuple[object, ...]:
-    """Order two accounts of one alert: the one that tells more is kept, whichever came first."""
-    statistic, far_hz = (-1.0 if value is None else value for value in (sent.statistic, sent.far_hz))
-    whole = (sent.event is not None, sent.localized is not None, sent.candidate is not None)
-    told = (*whole, repr(sent.followed), sent.gps_ns, statistic, far_hz)
-    return *told, sent.alert_type, sent.detectors, sent.decision_id or ""
-
-
-def _has_map(sent: Sent) -> bool:
-    """Return whether what is large of an alert is kept: not of one that has reasons alone."""
-    return sent.localized is not None and sent.localized.skymap_fits is not None
-
-
-def _has(alerts: Mapping[int, Sent], alert_type: AlertType) -> bool:
-    return any(sent.alert_type == alert_type for sent in alerts.values())
-
-
-def _preferred(alerts: Mapping[int, Sent]) -> Sent | None:
-    """Return the last alert that was about a candidate: each was louder than all before it."""
-    about = [number for number, sent in alerts.items() if sent.alert_type != "RETRACTION"]
-    return alerts[max(about)] if about else None

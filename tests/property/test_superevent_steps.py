@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from messengers import burst, coincident
 
 from stream.errors import PublishError
-from stream.records import Background, Candidate, Decision, Finding, Localized, Peak, Revision, SourceClass
+from stream.records import (
+    Background,
+    Candidate,
+    Coincidence,
+    Decision,
+    ExternalEvent,
+    Finding,
+    GwEvent,
+    Joined,
+    Localized,
+    Peak,
+    Revision,
+    SourceClass,
+)
 from stream.superevent import SAME_EVENT_NS, Sent, Superevents
+from stream.timebase import NS_PER_S
 
 START_NS = 1_126_310_400_000_000_000  # some ten minutes before a UTC midnight
 STEP_NS = 50_000_000
@@ -47,11 +63,24 @@ LOCALIZED = st.builds(
     st.sampled_from(SOURCES),
     st.sampled_from(["tocsin", "bayestar"]),
 )
-FINDINGS = st.lists(st.one_of(CANDIDATES, LOCALIZED, DECISIONS), max_size=40)
+COINCIDENCES = st.builds(
+    lambda name, at, event_id, far_hz: Coincidence(
+        GwEvent(name, START_NS, 1e-6),
+        None if event_id is None else burst(event_id=event_id, gps_ns=START_NS + at * STEP_NS),
+        at * STEP_NS,
+        time_far_hz=far_hz,
+        sky_far_hz=None if far_hz < 1e-10 else far_hz / 2,
+    ),
+    st.sampled_from(["TS150914a", "TS150914b", "TS150914c"]),
+    st.integers(0, 100),
+    st.sampled_from([None, "1", "2"]),
+    st.sampled_from([1e-9, 1.001e-9, 2e-9, 1e-11]),
+)
+FINDINGS = st.lists(st.one_of(CANDIDATES, LOCALIZED, DECISIONS, COINCIDENCES), max_size=40)
 
 
 def merger_ns(finding: Finding) -> int:
-    if isinstance(finding, Decision):
+    if isinstance(finding, Decision | Coincidence):
         return 0
     return finding.gps_ns if isinstance(finding, Candidate) else finding.candidate.gps_ns
 
@@ -62,7 +91,7 @@ def run(events: Superevents, findings: list[Finding]) -> list[Revision]:
         try:
             made += events.step(finding, START_NS + k)
         except PublishError:
-            assert isinstance(finding, Decision)  # of an event that is not there, or was retracted
+            assert isinstance(finding, Decision | Coincidence)  # of an event not there, not read, or retracted
     return made
 
 
@@ -171,3 +200,87 @@ def test_the_order_in_which_alerts_are_recalled_does_not_matter(
     for alert in shuffle.sample(sent, len(sent)):
         other.recall(alert)
     assert run(one, findings) == run(other, findings)
+
+
+class Sky:
+    """A store's part: what was heard and not taken back, and which of it coincides with an event."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, ExternalEvent] = {}
+        self.gone: set[str] = set()
+        self.gws: dict[str, GwEvent] = {}
+
+    def of(self, gw: GwEvent, told: Joined | None = None) -> Coincidence | None:
+        self.gws[gw.superevent_id] = gw
+        near = [
+            external
+            for name, external in self.heard.items()
+            if name not in self.gone and -NS_PER_S <= external.gps_ns - gw.gps_ns <= 5 * NS_PER_S
+        ]
+        nearest = min(near, key=lambda external: abs(external.gps_ns - gw.gps_ns), default=None)
+        return coincident(nearest, gw, gw.far_hz / 1000)
+
+    def take(self, notice: ExternalEvent) -> list[Coincidence]:
+        if notice.alert_type == "retraction":
+            self.gone.add(notice.event_id)
+        else:
+            self.heard[notice.event_id] = notice
+        return [found for gw in list(self.gws.values()) if (found := self.of(gw)) is not None]
+
+
+NOTICES = st.builds(
+    lambda event_id, at, kind: burst(event_id=event_id, gps_ns=START_NS + at * STEP_NS, alert_type=kind),
+    st.sampled_from(["1", "2", "3"]),
+    st.integers(0, 200),
+    st.just("initial"),
+)
+
+
+@st.composite
+def of_two_messengers(draw: st.DrawFn) -> list[Candidate | Localized | ExternalEvent]:
+    """Candidates and maps in an order of theirs; notices in an order of theirs; both in whatever order."""
+    findings = draw(heard_and_followed())
+    notices = draw(st.lists(NOTICES, max_size=3, unique_by=lambda notice: notice.event_id))
+    gone = draw(st.lists(st.sampled_from(notices), max_size=2)) if notices else []
+    told = [*notices, *(replace(notice, alert_type="retraction") for notice in gone)]
+    places = draw(st.permutations([True] * len(findings) + [False] * len(told)))
+    left = {True: iter([f for f in findings if isinstance(f, Candidate | Localized)]), False: iter(told)}
+    return [next(left[is_finding]) for is_finding in places]
+
+
+def lives(mixed: list[Candidate | Localized | ExternalEvent], restarts: set[int]) -> list[Revision]:
+    """Take all of it; after a restart the last things are heard again, as from a topic whose place had not moved."""
+    sky, made = Sky(), list[Revision]()
+    events = Superevents("test", sky.of)
+    for k, one in enumerate(mixed):
+        again = mixed[max(0, k - 3) : k] if k in restarts else []
+        if k in restarts:
+            events = Superevents("test", sky.of)
+            for revision in made:
+                events.recall(Sent.of(revision))
+        for each in [*again, one]:
+            findings: list[Finding] = [*sky.take(each)] if isinstance(each, ExternalEvent) else [each]
+            made += run(events, findings)
+    return made
+
+
+def ends(made: list[Revision]) -> dict[str, tuple[object, ...]]:
+    return {r.superevent_id: (r.candidate, r.localized, r.joined) for r in made}
+
+
+@given(of_two_messengers(), st.sets(st.integers(0, 30), max_size=3), st.randoms(use_true_random=False))
+def test_whenever_another_messenger_is_heard_the_last_alert_is_the_same_and_nothing_is_doubled(
+    mixed: list[Candidate | Localized | ExternalEvent], restarts: set[int], shuffle: random.Random
+) -> None:
+    """Before the merger, between candidate and map, after both, across restarts: an alert says what is known then."""
+    made = lives(mixed, restarts)
+    findings = [one for one in mixed if not isinstance(one, ExternalEvent)]
+    notices = [one for one in mixed if isinstance(one, ExternalEvent)]
+    assert ends(made) == ends(lives([*notices, *findings], set())) == ends(lives([*findings, *notices], set()))
+    told: dict[str, list[Revision]] = {}
+    for revision in made:
+        told.setdefault(revision.superevent_id, []).append(revision)
+    for revisions in told.values():
+        assert [r.number for r in revisions] == list(range(len(revisions)))
+        said = [(r.candidate, r.localized, r.joined) for r in revisions]
+        assert all(one != other for one, other in pairwise(said))

@@ -19,7 +19,7 @@ from stream.errors import PublishError, SchemaError, TransportError
 from stream.publish import Outbox
 from stream.records import Decision
 from stream.settings import KafkaSettings, PublishSettings, Settings
-from stream.superevent import superevents
+from stream.superevent import known
 from stream.timebase import SystemClock
 
 LONG_S = 600.0
@@ -173,7 +173,7 @@ def test_a_confirmation_repeats_map_and_class_from_wherever_they_are(
     where: str, kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Known yet, waiting in the outbox of a daemon that was killed, or on the topic alone."""
-    monkeypatch.setattr(superevents, "_MAPS_KEPT", 16 if where == "memory" else 0)
+    monkeypatch.setattr(known, "MAPS_KEPT", 16 if where == "memory" else 0)
     kafka.refusals = 1_000_000 if where == "outbox" else 0
     publisher, candidate = ready(settings), child.candidate()
     publisher.publish(mapped(candidate))
@@ -194,7 +194,7 @@ def test_a_confirmation_repeats_map_and_class_from_wherever_they_are(
 def test_a_confirmation_waits_while_the_topic_that_has_the_map_cannot_be_read(
     kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(superevents, "_MAPS_KEPT", 0)
+    monkeypatch.setattr(known, "MAPS_KEPT", 0)
     publisher = ready(settings)
     publisher.publish(mapped(child.candidate()))
     assert until(lambda: bool(kafka.sent) and not publisher.waiting)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream.errors import PublishError
 from stream.superevent import SAME_EVENT_NS, Sent, Superevents, is_superevent_id
 from stream.superevent.ids import letter_count, letters
-from stream.superevent.superevents import _ALERTS_KEPT
+from stream.superevent.known import ALERTS_KEPT
 from stream.timebase import NS_PER_S, utc_to_gps_ns
 
 FRAME_NS = NS_PER_S // 128
@@ -234,12 +234,12 @@ def test_a_time_before_the_field_existed_is_refused_with_the_remedy() -> None:
 def test_memory_is_bounded_and_one_time_far_off_does_not_make_it_forget() -> None:
     events = Superevents("test")
     events.recall(Sent("TS991231a", 0, "PRELIMINARY", 2**62, 12.0))
-    for k in range(_ALERTS_KEPT):
+    for k in range(ALERTS_KEPT):
         events.recall(
             Sent(f"TS1509{k % 28 + 1:02d}" + "abcdefghij"[k % 10], k, "UPDATE", MERGER_NS + k * NS_PER_S, 9.0)
         )
-    assert len(events._by_time) == _ALERTS_KEPT
-    assert sum(len(alerts) for alerts in events._events.values()) == _ALERTS_KEPT
+    assert len(events._known) == ALERTS_KEPT
+    assert sum(len(events._known.alerts(name)) for name in events._known) == ALERTS_KEPT
     assert events.find(MERGER_NS - NS_PER_S // 2) is None
     assert events.find(MERGER_NS + NS_PER_S) is not None
 

@@ -10,7 +10,7 @@ from findings import MERGER_NS, NOW_NS, SOURCE, decided, heard, late, mapped, sa
 from stream.errors import PublishError
 from stream.records import Followed, Revision
 from stream.superevent import Sent, Superevents
-from stream.superevent.superevents import _MAPS_KEPT
+from stream.superevent.known import MAPS_KEPT
 from stream.timebase import NS_PER_S
 
 
@@ -138,10 +138,12 @@ def test_an_event_is_news_as_long_as_something_louder_or_more_can_be_said() -> N
 def test_maps_are_known_of_the_newest_alerts_alone() -> None:
     """They are large; of others it is known that they had one."""
     events = Superevents("test")
-    for k in range(_MAPS_KEPT + 5):
+    for k in range(MAPS_KEPT + 5):
         events.step(mapped(heard(k * 5 * NS_PER_S)), NOW_NS)
-    kept = [sent for alerts in events._events.values() for sent in alerts.values() if sent.localized is not None]
-    assert sorted(s.gps_ns for s in kept) == [MERGER_NS + k * 5 * NS_PER_S for k in range(5, _MAPS_KEPT + 5)]
+    kept = [
+        sent for name in events._known for sent in events._known.alerts(name).values() if sent.localized is not None
+    ]
+    assert sorted(s.gps_ns for s in kept) == [MERGER_NS + k * 5 * NS_PER_S for k in range(5, MAPS_KEPT + 5)]
     assert events.unread("TS150914a") == 0
 
 
@@ -170,6 +172,6 @@ def test_classes_are_null_where_no_p_astro_was_told() -> None:
 def test_alerts_without_a_map_take_none_from_memory() -> None:
     events = Superevents("test")
     first = only(events.step(mapped(heard()), NOW_NS))
-    for k in range(1, _MAPS_KEPT + 1):
+    for k in range(1, MAPS_KEPT + 1):
         events.step(late(heard(10 * k * NS_PER_S)), NOW_NS)
     assert events.unread(first.superevent_id) is None

@@ -29,11 +29,16 @@ _EXPECTED = {
 
 
 def encode_alert_json(alert: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
-    """Return an alert as GCN sends it: JSON, a sky map as base64; ``extra`` as the object ``tocsin``."""
-    event = dict(alert["event"]) if alert["event"] is not None else None
-    if event is not None and event["skymap"] is not None:
-        event["skymap"] = base64.b64encode(event["skymap"]).decode()
-    return json.dumps({**alert, "event": event, "tocsin": dict(extra)}).encode()
+    """Return an alert as GCN sends it: JSON, sky maps as base64; ``extra`` as the object ``tocsin``."""
+    event, external = _text(alert["event"], "skymap"), _text(alert["external_coinc"], "combined_skymap")
+    return json.dumps({**alert, "event": event, "external_coinc": external, "tocsin": dict(extra)}).encode()
+
+
+def _text(part: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
+    """Return a part of an alert with its map as text."""
+    if part is None or part[name] is None:
+        return part
+    return {**part, name: base64.b64encode(part[name]).decode()}
 
 
 def decode_alert_json(payload: bytes) -> tuple[dict[str, Any], dict[str, Any]]:

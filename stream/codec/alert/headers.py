@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from stream.codec.alert.messenger import joined_of
 from stream.codec.alert.told import Told
 from stream.codec.json_text import bounded_json
 from stream.errors import CodecError, DataError, SchemaError
@@ -119,6 +120,7 @@ def sent_of(
         days=told.counts("days"),
         candidate=_candidate(gps_ns, detectors, per_detector, told),
         followed=_followed(told.record("followed")),
+        joined=joined_of(told.record("joined")),
     )
 
 

@@ -4,6 +4,9 @@ Fields, types and nesting are those of ``igwn.alerts.Alert`` (igwn-gwalert-schem
 null. What is not known when the alert leaves is null or an empty map; why, and where the FAR came from, stands beside
 the record: in the headers ``tocsin.*`` of the message and in the object ``tocsin`` of the JSON form.
 
+``significant`` is true where the event's own false-alarm rate passes the threshold after its trials factor, and also
+where that of its coincidence with another messenger does: as RAVEN publishes LVK's (LVK public alerts user guide).
+
 ``search`` is BBH: of the names that LVK's searches bear, AllSky promises neutron stars too, and the banks of the
 shipped networks hold black holes alone (``covers`` of their cards).
 """
@@ -14,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from stream.codec.alert import messenger
 from stream.errors import PublishError
 from stream.records import FOLLOWED_FIELDS, Candidate, Decision, Localized, Revision
 from stream.settings import SignificanceSettings
@@ -47,7 +51,7 @@ def alert_record(revision: Revision, pipeline: str, significance: SignificanceSe
         "time_created": created,
         "superevent_id": revision.superevent_id,
         "event": _event(revision, pipeline, significance),
-        "external_coinc": None,
+        "external_coinc": messenger.external_coinc(revision),
         "urls": {},
     }
 
@@ -70,6 +74,8 @@ def extra_of(revision: Revision, event: Mapping[str, Any] | None, significance: 
     if revision.followed is not None:
         extra["followed"] = {name: value for name, value in asdict(revision.followed).items() if value is not None}
         extra["followed"]["known"] = list(revision.followed.known)
+    if revision.joined is not None and revision.alert_type != "RETRACTION":
+        extra["joined"] = messenger.joined_extra(revision.joined)
     if event is not None:
         extra["unknown"] = _unknown(revision, event)
     if revision.decision is not None:
@@ -81,7 +87,8 @@ def _event(revision: Revision, pipeline: str, significance: SignificanceSettings
     if revision.alert_type == "RETRACTION":
         return None
     if revision.carried is not None:
-        return dict(revision.carried)
+        carried = revision.carried
+        return {**carried, "significant": _is_significant(carried["far"], revision, significance)}
     candidate = revision.candidate
     if candidate is None:
         raise PublishError(
@@ -90,7 +97,7 @@ def _event(revision: Revision, pipeline: str, significance: SignificanceSettings
     return {
         "time": gps_ns_to_iso(candidate.gps_ns),
         "far": candidate.far_hz,
-        "significant": candidate.far_hz * significance.trials_factor <= significance.significant_far_hz,
+        "significant": _is_significant(candidate.far_hz, revision, significance),
         "instruments": sorted(candidate.peak.detectors),
         "group": "CBC",
         "pipeline": pipeline,
@@ -99,6 +106,12 @@ def _event(revision: Revision, pipeline: str, significance: SignificanceSettings
         "central_frequency": None,
         **_found(revision.localized),
     }
+
+
+def _is_significant(far_hz: float, revision: Revision, significance: SignificanceSettings) -> bool:
+    """Return whether the event is rare enough, by itself or with what coincides; what left is no reason any more."""
+    alone = far_hz * significance.trials_factor <= significance.significant_far_hz
+    return alone or (revision.joined is not None and revision.joined.significant)
 
 
 def _found(localized: Localized | None) -> dict[str, Any]:
@@ -148,6 +161,7 @@ def _unknown(revision: Revision, event: Mapping[str, Any]) -> dict[str, str]:
     reasons = {name: known.get(name, otherwise) for name in FOLLOWED_FIELDS if not event[name]}
     if candidate is not None and candidate.p_astro is None:
         reasons["p_astro"] = candidate.p_astro_reason
+    reasons |= messenger.unknown(revision, messenger.external_coinc(revision))
     return {name: reason[:_LONGEST_REASON] for name, reason in reasons.items()}
 
 

@@ -15,6 +15,7 @@ _DETECTOR = re.compile(r"[A-Z][A-Z0-9]{1,7}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ALERT_TYPES: tuple[str, ...] = get_args(AlertType)
 _MAX_NAMES = 16
+_DECADE_NS = 10 * 366 * 86_400 * 10**9
 
 
 class Told:
@@ -78,6 +79,27 @@ class Told:
         """Return a text; empty where none is told."""
         value = self._values.get(name, "")
         return value if isinstance(value, str) else json.dumps(value)
+
+    def short(self, name: str, longest: int) -> str:
+        """Return a text of at most so many letters; empty where none is told."""
+        value = self._values.get(name, "")
+        if not isinstance(value, str) or len(value) > longest:
+            raise self._wrong(name, f"a text of at most {longest} letters")
+        return value
+
+    def texts(self, name: str, longest: int) -> tuple[str, ...]:
+        """Return texts of at most so many letters; none where none is told."""
+        found = self._few(name, list)
+        if not all(isinstance(value, str) and len(value) <= longest for value in found):
+            raise self._wrong(name, f"texts of at most {longest} letters")
+        return tuple(found)
+
+    def nanoseconds(self, name: str) -> int:
+        """Return a difference of times, within ten years; 0 where none is told."""
+        value = self._values.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _DECADE_NS:
+            raise self._wrong(name, "whole nanoseconds")
+        return value
 
     def record(self, name: str) -> Told:
         """Return an object of values; empty where none is told."""
