@@ -42,7 +42,8 @@ class ExternalEvent:
         ``json``, ``avro``, ``voevent`` or ``text``.
     search : str
         What decides window and rate of chance: ``GRB``, ``SubGRB``, ``SubGRBTargeted``, ``FRB``, ``HEN`` (high-energy
-        neutrino), ``SNEWS``, ``X-ray``, ``Optical``; empty where nothing is known.
+        neutrino), ``HENTargeted`` (looked for around a gravitational wave), ``SNEWS``, ``X-ray``, ``Optical``; empty
+        where nothing is known.
     names : tuple of str
         As in ``GRB 170817A``.
     notice_id, ivorn : str
