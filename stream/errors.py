@@ -4,6 +4,7 @@
 
     TocsinError
     ├── ConfigurationError      a setting, file or option is missing or wrong          (exit code 2)
+    │   └── RuleError           a rule of which alerts are wanted is wrong: with a mark under the word
     ├── DataError               input that cannot be used
     │   ├── CodecError          bytes that are not what they claim to be
     │   ├── SchemaError         a record that does not fit its schema, or an unknown schema
@@ -32,6 +33,10 @@ class TocsinError(Exception):
 
 class ConfigurationError(TocsinError):
     """A setting, a file or an option is missing or wrong."""
+
+
+class RuleError(ConfigurationError):
+    """A rule of which alerts are wanted cannot be understood; its message has three lines: what, where, and a mark."""
 
 
 class DataError(TocsinError):

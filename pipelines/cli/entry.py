@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipelines.cli import alerts, data, decide, evaluate, exhibit, models, operate
 from stream import __version__
-from stream.errors import ConfigurationError, Fenced, TocsinError
+from stream.errors import ConfigurationError, Fenced, RuleError, TocsinError
 from stream.text import clean
 
 app = typer.Typer(
@@ -114,6 +114,7 @@ def _several_detectors(arguments: list[str]) -> list[str]:
 def _fail(error: Exception, code: int) -> NoReturn:
     from stream.masking import mask_urls
 
-    text = clean(mask_urls(str(error)))
+    lines = str(error).split("\n") if isinstance(error, RuleError) else [str(error)]
+    text = "\n".join(clean(mask_urls(line)) for line in lines)
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"tocsin: {text}")
     sys.exit(code)
