@@ -25,6 +25,7 @@ _SHAPES = {
 }  # fmt: skip
 _OF_EVENTS = {"trigger_time", "id", "event_name", "alert_type"}
 _MOST_EVENTS = 64
+_MOST_POINTS = 5000
 _MOST_BYTES = 8 << 20
 _LONGEST_S = 1e5
 
@@ -69,6 +70,8 @@ def _check_kind(data: Mapping[str, object]) -> None:
     if _word(data, "messenger").upper() == "GW":
         raise NoticeRefused("gravitational_wave", "notice of a gravitational wave: no other messenger")
     path = _GCN_SCHEMA.fullmatch(schema)
+    if path and path[1].startswith("heartbeat"):
+        raise NoticeRefused("heartbeat", "a sign of life of a broker")
     if (path and path[1].startswith("circulars")) or {"circularId", "body"} <= data.keys():
         raise NoticeRefused("circular", "a GCN circular: its text is for people")
 
@@ -134,7 +137,10 @@ def _targets(data: Mapping[str, object]) -> list[Mapping[str, object]]:
     body = inner if isinstance(inner, Mapping) else {}
     common = {key: data.get(key) for key in ("alert_datetime", "alert_type", "alert_tense", "record_number")}
     first_ns: dict[object, int] = {}
-    for point in _list(body, "photometry"):
+    points = _list(body, "photometry")
+    if len(points) > _MOST_POINTS:
+        raise NoticeRefused("too_many", f"optical alert of {len(points)} points of photometry: at most {_MOST_POINTS}")
+    for point in points:
         fields = Fields(point)
         at_ns, name = fields.time_ns("observation_start"), fields.word("event_name")
         if at_ns is not None and fields.number("mag", -50, 50) is not None:

@@ -23,6 +23,7 @@ _MOST_LINES = 2000
 _KEY = re.compile(r"([A-Za-z0-9][A-Za-z0-9_ ]{0,31}):(.*)", re.ASCII)
 _EVENT = ("GRB", "SRC", "TRANS", "EVENT", "DISCOVERY", "BURST", "TRIGGER", "SN")
 """Beginnings of the keys that tell of the event itself."""
+_IDS = ("TRIGGER_NUM", "TRANS_NUM", "EVENT_ID_NUM", "EVENT_ID", "TRIGGER_ID", "BURST_ID")
 _DEGREES = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d{1,12})?)d\b", re.ASCII)
 _DATE = re.compile(r"(\d\d)/(\d\d)/(\d\d)", re.ASCII)
 _TIME_OF_DAY = re.compile(r"\{(\d\d:\d\d:\d\d(?:\.\d{1,9})?)\}", re.ASCII)
@@ -137,7 +138,7 @@ def _ids(lines: Mapping[str, str], mission: Mission) -> list[str] | None:
     if mission.source == "IceCube":
         found = run_event(lines.get("RUN_NUM"), lines.get("EVENT_NUM"))
         return [found] if found else None
-    number = re.match(r"\w{1,64}", _first(lines, "TRIGGER_NUM", "TRANS_NUM", "EVENT_ID", "TRIGGER_ID"), re.ASCII)
+    number = re.match(r"\w{1,64}", _first(lines, *_IDS), re.ASCII)
     return [number[0]] if number else None
 
 

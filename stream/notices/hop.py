@@ -23,7 +23,7 @@ def is_wrapped(data: object) -> bool:
 
 
 def unwrap(data: Mapping[str, object]) -> bytes | Node | Mapping[str, object]:
-    """Return what a message holds: bytes in a form of their own, a VOEvent, or a JSON object.
+    """Return what a message holds: bytes in a form of their own, a VOEvent, or a JSON object. Lines stay lines.
 
     Raises
     ------
@@ -42,6 +42,8 @@ def unwrap(data: Mapping[str, object]) -> bytes | Node | Mapping[str, object]:
     document = next((content[key] for key in ("voe:VOEvent", "VOEvent") if key in content), content)
     if isinstance(document, Mapping) and ("ivorn" in document or "@ivorn" in document):
         return _element("VOEvent", document, [0])
+    if "NOTICE_TYPE" in content:
+        return "\n".join(f"{key}: {value}" for key, value in content.items()).encode("utf-8", "replace")
     return content
 
 

@@ -134,11 +134,12 @@ MISSIONS = (
     Mission(
         "INTEGRAL IBAS", "INTEGRAL", "gamma", "GRB", topics=("integral_",), packets=(53, 54, 55),
         ivorns=("nasa.gsfc.gcn/INTEGRAL#Wakeup", "nasa.gsfc.gcn/INTEGRAL#Refined", "nasa.gsfc.gcn/INTEGRAL#Offline"),
+        titles=r"integral (wakeup|refined|offline)",
         why="As RAVEN listens to it.",
     ),
     Mission(
         "AGILE MCAL", "AGILE-MCAL", "gamma", "GRB", topics=("agile_mcal",), packets=(105,),
-        ivorns=("nasa.gsfc.gcn/AGILE#MCAL",), why="As RAVEN listens to it.",
+        ivorns=("nasa.gsfc.gcn/AGILE#MCAL",), titles=r"agile.mcal", why="As RAVEN listens to it.",
     ),
     Mission(
         "Fermi LAT flare", schemas=("fermi/lat/flare",), names=("fermi/lat",), topics=("fermi.lat", "fermi_lat"),

@@ -21,6 +21,7 @@ LONGEST_NAME = 200
 _MOST_NAMES = 32
 _MOST_REASONS = 16
 _LATEST_NS = 1 << 62
+_NUMBER = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))? ?(?:Z|UTC?|([+-])(\d\d):?(\d\d))?",
     re.ASCII | re.IGNORECASE,
@@ -68,10 +69,8 @@ def _offset(found: re.Match[str]) -> timedelta:
 
 def as_number(text: str | None) -> float | None:
     """Return the number that a text is, or None; what is not finite is none."""
-    try:
-        value = float((text or "")[:64])
-    except ValueError:
-        return None
+    found = _NUMBER.fullmatch((text or "").strip()[:64])
+    value = float(found[0]) if found else math.inf
     return value if math.isfinite(value) else None
 
 

@@ -13,7 +13,7 @@ from stream.notices.classic import GBM_CLASSES, degrees, rate_hz, run_event
 from stream.notices.mission import Mission
 from stream.notices.unified import Notice, event_of
 from stream.notices.values import Fields, as_number
-from stream.notices.whose import by_packet
+from stream.notices.whose import by_name, by_packet
 from stream.notices.xml_tree import Node
 from stream.records import ExternalEvent
 
@@ -38,6 +38,8 @@ def read_voevent(root: Node, notice: Notice) -> tuple[ExternalEvent, Fields]:
         raise NoticeRefused("gravitational_wave", f"VOEvent {ivorn[:64]!r}: no other messenger")
     packet = as_number(params["Packet_Type"].attributes.get("value")) if "Packet_Type" in params else None
     mission = by_packet(None if packet is None else int(packet), ivorn.removeprefix("ivo://"))
+    if mission is None and ivorn.startswith("ivo://org.svom/"):
+        mission = by_name("svom", _value(params, "Instrument") or "")  # its retractions are of one type for all
     if mission is None:
         raise NoticeRefused("unknown_mission", f"VOEvent {ivorn[:64]!r} of packet type {packet}: none that is known")
     role = root.attributes.get("role", "observation")
@@ -45,9 +47,9 @@ def read_voevent(root: Node, notice: Notice) -> tuple[ExternalEvent, Fields]:
         raise NoticeRefused("not_a_transient", f"VOEvent {ivorn[:64]!r} is a message between instruments")
     data: dict[str, object] = {
         "ivorn": ivorn or None,
-        "alert_datetime": next((who.first("Date") for who in root.each("Who")), "") or None,
-        "alert_tense": _TENSE_OF_ROLE.get(role, role),
-        "alert_type": _alert_type(root, packet, ivorn),
+        "alert_datetime": next((c.first("Date") for c in root.children if c.name == "Who"), "") or None,
+        "alert_tense": "test" if _value(params, "Test_Submission") == "true" else _TENSE_OF_ROLE.get(role, role),
+        "alert_type": _alert_type(root, packet, ivorn, _number(params, "Rev", "rev")),
         "record_number": _number(params, "Sequence_Num", "Rev", "rev", "Pkt_Ser_Num"),
         "trigger_time": root.first("ISOTime") or None,
         "healpix_url": _value(params, "HealPix_URL", "Skymap_URL", "skymap_fits", "skymap"),
@@ -55,16 +57,22 @@ def read_voevent(root: Node, notice: Notice) -> tuple[ExternalEvent, Fields]:
         "far": _far(params),
         "classification": _classes(params),
         "id": _ids(params, mission),
-        "event_name": [name for name in (node.first("Name") for node in root.each("Inference")) if name] or None,
+        "event_name": _names(root) or None,
     }  # fmt: skip
     fields = Fields(data | _place(root, params, mission))
     return event_of(fields, mission, notice), fields
 
 
+def _names(root: Node) -> list[str]:
+    """Return the names that inferences about the event give it."""
+    inferences = (node for why in root.children if why.name == "Why" for node in why.children)
+    return [name for name in (node.first("Name") for node in inferences if node.name == "Inference") if name]
+
+
 def _params(root: Node) -> dict[str, Node]:
     """Return the first Param of each name below What, whatever group it stands in."""
     found: dict[str, Node] = {}
-    for what in root.each("What"):
+    for what in (child for child in root.children if child.name == "What"):
         for param in what.each("Param"):
             found.setdefault(param.attributes.get("name", ""), param)
     return found
@@ -81,11 +89,12 @@ def _number(params: dict[str, Node], *names: str) -> float | None:
     return as_number(_value(params, *names))
 
 
-def _alert_type(root: Node, packet: float | None, ivorn: str) -> str:
+def _alert_type(root: Node, packet: float | None, ivorn: str, revision: float | None) -> str:
     cites = {node.attributes.get("cite", "").lower() for node in root.each("EventIVORN")}
     if "retraction" in cites or "retract" in ivorn.lower():
         return "retraction"
-    return "update" if cites & {"followup", "supersedes"} or packet not in _FIRST_PACKETS else "initial"
+    later = bool(cites & {"followup", "supersedes"}) or bool(revision)
+    return "update" if later or packet not in _FIRST_PACKETS else "initial"
 
 
 def _ids(params: dict[str, Node], mission: Mission) -> list[str] | None:

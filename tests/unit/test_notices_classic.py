@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from notices import RECEIVED_NS, grb, read_one
+from notices import AS_OBJECTS, FERMI_TEXT, GROUND, ICECUBE, RECEIVED_NS, circle, grb, read_one, voevent
 
 from stream.errors import CodecError, NoticeRefused
 from stream.notices import read_notice
@@ -20,63 +20,6 @@ def refusal(payload: bytes) -> str:
     with pytest.raises(NoticeRefused) as refused:
         read_one(payload)
     return refused.value.kind
-
-
-def voevent(ivorn: str, params: dict[str, str], place: str = "", role: str = "observation", rest: str = "") -> bytes:
-    """Return a VOEvent as GCN writes it; a param may be written as ``name:unit``."""
-    what = "".join(
-        f'<Param name="{name.partition(":")[0]}" value="{value}" unit="{name.partition(":")[2]}" />'
-        for name, value in params.items()
-    )
-    return f"""<?xml version = '1.0' encoding = 'UTF-8'?>
-<voe:VOEvent ivorn="ivo://{ivorn}" role="{role}" version="2.0" xmlns:voe="http://www.ivoa.net/xml/VOEvent/v2.0">
-<Who><AuthorIVORN>ivo://nasa.gsfc.tan/gcn</AuthorIVORN><Date>2017-08-17T12:41:20</Date></Who>
-<What>{what}<Group name="Misc_Flags"><Param name="Flt_Generated" value="false" /></Group></What>
-<WhereWhen><ObsDataLocation><ObservationLocation><AstroCoords coord_system_id="UTC-FK5-GEO">
-<Time unit="s"><TimeInstant><ISOTime>2017-08-17T12:41:06.47</ISOTime></TimeInstant></Time>{place}
-</AstroCoords></ObservationLocation></ObsDataLocation></WhereWhen>{rest}</voe:VOEvent>""".encode()
-
-
-def circle(ra: float, dec: float, error: float) -> str:
-    return (
-        f'<Position2D unit="deg"><Name1>RA</Name1><Name2>Dec</Name2><Value2><C1>{ra}</C1><C2>{dec}</C2></Value2>'
-        f"<Error2Radius>{error}</Error2Radius></Position2D>"
-    )
-
-
-GROUND = voevent(
-    "nasa.gsfc.gcn/Fermi#GBM_Gnd_Pos_2017-08-17T12:41:06.47_524666471_57-431",
-    {"Packet_Type": "112", "TrigID": "524666471", "Sequence_Num": "57", "Coords_Type": "1"},
-    circle(176.8, -39.8, 11.6),
-    rest='<Citations><EventIVORN cite="followup">ivo://nasa.gsfc.gcn/Fermi#GBM_Alert_x</EventIVORN></Citations>',
-)
-ICECUBE = voevent(
-    "nasa.gsfc.gcn/AMON#ICECUBE_BRONZE_Event2024-04-12T05:33:46.89_25_139279_010803235_0",
-    {
-        "Packet_Type": "174", "run_id": "139279", "event_id": "10803235", "FAR:yr^-1": "3.4096", "signalness": "0.3091",
-        "src_error_90:deg": "1.1537", "src_error_50:deg": "0.4493", "Rev": "0",
-    },
-    circle(103.7861, 5.8716, 0.4493),
-)  # fmt: skip
-FERMI_TEXT = b"""TITLE:           GCN/FERMI NOTICE
-NOTICE_DATE:     Thu 17 Aug 17 12:41:31 UT
-NOTICE_TYPE:     Fermi-GBM Ground Position
-RECORD_NUM:      57
-TRIGGER_NUM:     524666471
-GRB_RA:          176.800d {+11h 47m 12s} (J2000),
-                 177.018d {+11h 48m 04s} (current),
-                 176.165d {+11h 44m 40s} (1950)
-GRB_DEC:         -39.800d {-39d 47' 59"} (J2000),
-                 -39.897d {-39d 53' 49"} (current),
-                 -39.522d {-39d 31' 18"} (1950)
-GRB_ERROR:       11.60 [deg radius, statistical only]
-GRB_DATE:        17982 TJD;   229 DOY;   17/08/17
-GRB_TIME:        45666.47 SOD {12:41:06.47} UT
-MOST_LIKELY:     97% GRB
-2nd_MOST_LIKELY: 2% Generic SGR
-COMMENTS:        Fermi-GBM Ground-calculated Coordinates.
-COMMENTS:        This Notice was ground-generated -- not flight-generated.
-"""
 
 
 def test_one_burst_is_the_same_event_in_every_form() -> None:
@@ -111,6 +54,8 @@ def test_flight_positions_hold_the_systematic_error_and_what_they_are_taken_for(
     event = read_one(voevent("nasa.gsfc.gcn/Fermi#GBM_Flt_Pos_x", params, circle(163.8, -35.4, 13.2667)))
     assert event.systematic_included is True
     assert event.classification == {"SOLAR_FLARE": 0.72, "GRB": 0.25}
+    submitted = read_one(voevent("x#y", params | {"Test_Submission": "true"}, circle(1, 2, 3)))
+    assert submitted.tense == "test"
     no_burst = read_one(voevent("x#y", params | {"Def_NOT_a_GRB": "true"}, circle(1, 2, 3)))
     assert no_burst.classification == {"NOT_A_BURST": 1.0}
 
@@ -122,6 +67,9 @@ def test_a_neutrino_is_the_same_event_in_every_form_and_its_rate_is_in_hertz() -
     assert (xml.error_radius_deg, xml.containment) == (1.1537, 0.9), "the radius of 90 %, not that of 50 %"
     assert xml.far_hz == pytest.approx(3.4096 / YEAR_S)
     assert xml.p_astro == 0.3091
+    assert (xml.alert_type, xml.revision) == ("initial", 0)
+    later = read_one(ICECUBE.replace(b'name="Rev" value="0"', b'name="Rev" value="1"'))
+    assert (later.alert_type, later.revision, later.event_id) == ("update", 1, xml.event_id)
     joined = voevent("nasa.gsfc.gcn/AMON#ICECUBE_Cascade_Event", {"Packet_Type": "176", "AMON_ID": "13688925590129"})
     assert read_one(joined).event_id == "136889_25590129"
     unit = voevent("x#y", {"Packet_Type": "173", "run_id": "1", "event_id": "2", "FAR": "3.4"})
@@ -174,6 +122,22 @@ def test_a_burst_of_svom_is_known_by_its_number() -> None:
     assert (event.source, event.event_id, event.alert_type) == ("SVOM-ECLAIRs", "sb26021102", "initial")
     assert refusal(voevent("org.svom/fsc#sb1_eclairs-catalog", params | {"Packet_Type": "203"})) == "known_source"
     assert refusal(voevent("org.svom/fsc#sb1_mxt-initial", params | {"Packet_Type": "209"})) == "follow_up"
+
+
+def test_a_retraction_of_svom_finds_its_instruments_event() -> None:
+    """One packet type for all of them, and no place: burst and instrument are named."""
+    cites = (
+        '<Citations><EventIVORN cite="retraction">ivo://org.svom/fsc#sb26021102_eclairs-wakeup</EventIVORN></Citations>'
+    )
+    params = {"Packet_Type": "219", "Burst_Id": "sb26021102", "Instrument": "ECLAIRs"}
+    event = read_one(voevent("org.svom/fsc#sb26021102_retraction", params, rest=cites))
+    assert (event.source, event.event_id, event.alert_type) == ("SVOM-ECLAIRs", "sb26021102", "retraction")
+
+
+@pytest.mark.parametrize("text", ["1_000", "nan", "inf", "1e999", "0x10", "\u0661", "1 2", "", "--1"])
+def test_what_is_no_number_in_plain_digits_is_none(text: str) -> None:
+    event = read_one(voevent("x#y", {"Packet_Type": "110", "TrigID": "1"}, circle(1, 2, text)))
+    assert (event.ra_deg, event.error_radius_deg) == (1.0, None)
 
 
 def test_subthreshold_bursts_have_their_own_search_and_map() -> None:
@@ -243,6 +207,8 @@ def test_hop_wraps_documents_and_words() -> None:
     assert (event.event_id, event.raw_format) == ("524666471", "json")
     assert read_one(json.dumps({"format": "blob", "content": FERMI_TEXT.decode()}).encode()).event_id == "524666471"
     assert read_one(json.dumps({"format": "json", "content": grb()}).encode()).event_id == "524666471"
+    lines = dict(line.split(": ", 1) for line in FERMI_TEXT.decode().splitlines() if ": " in line)
+    assert read_one(json.dumps({"format": "gcntextnotice", "content": lines}).encode()).event_id == "524666471"
     assert refusal(json.dumps({"format": "circular", "content": {"header": {}, "body": "x"}}).encode()) == "circular"
     assert refusal(json.dumps({"format": "blob", "content": "words"}).encode()) == "not_a_notice"
     assert refusal(json.dumps({"format": "blob", "content": 7}).encode()) == "not_a_notice"
@@ -251,18 +217,7 @@ def test_hop_wraps_documents_and_words() -> None:
 
 
 def test_hop_writes_a_voevent_as_objects() -> None:
-    document = {
-        "ivorn": "ivo://nasa.gsfc.gcn/Fermi#GBM_Gnd_Pos_x", "role": "observation", "version": "2.0",
-        "Who": {"Date": "2017-08-17T12:41:20"},
-        "What": {"Param": [{"name": "Packet_Type", "value": "112"}, {"name": "TrigID", "value": "524666471"}],
-                 "Group": {"name": "Misc_Flags", "Param": {"name": "Flt_Generated", "value": "false"}}},
-        "WhereWhen": {"ObsDataLocation": {"ObservationLocation": {"AstroCoords": {
-            "Time": {"unit": "s", "TimeInstant": {"ISOTime": "2017-08-17T12:41:06.47"}},
-            "Position2D": {"unit": "deg", "Value2": {"C1": "176.8", "C2": "-39.8"}, "Error2Radius": "11.6"},
-        }}}},
-        "Citations": {"EventIVORN": {"cite": "followup", "#text": "ivo://x"}},
-    }  # fmt: skip
-    event, plain = read_one(json.dumps({"format": "voevent", "content": document}).encode()), read_one(GROUND)
+    event, plain = read_one(json.dumps({"format": "voevent", "content": AS_OBJECTS}).encode()), read_one(GROUND)
     for name in ("event_id", "gps_ns", "ra_deg", "dec_deg", "error_radius_deg", "alert_type", "containment"):
         assert getattr(event, name) == getattr(plain, name), name
     deep: Any = {}
@@ -271,3 +226,8 @@ def test_hop_writes_a_voevent_as_objects() -> None:
     wrapped = {"format": "voevent", "content": {"ivorn": "ivo://x", "What": [deep] * 3000}}
     with pytest.raises(CodecError):
         read_one(json.dumps(wrapped).encode())
+
+
+def test_an_inference_names_the_event() -> None:
+    why = '<Why importance="0.95"><Inference probability="1.0"><Name>GRB 170817A</Name></Inference><Inference/></Why>'
+    assert read_one(voevent("x#y", {"Packet_Type": "115", "TrigID": "1"}, rest=why)).names == ("GRB 170817A",)

@@ -191,6 +191,11 @@ def test_what_is_no_other_messenger_or_no_event_has_a_word() -> None:
     assert refusal(grb(messenger="GW")) == "gravitational_wave"
     assert refusal({"circularId": 1, "body": "x", "subject": "y"}) == "circular"
     assert refusal({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Alert"}) == "schema"
+    heartbeat: dict[str, object] = {
+        "$schema": "https://gcn.nasa.gov/schema/v4.1.0/gcn/heartbeat.schema.json",
+        "alert_datetime": "x",
+    }
+    assert refusal(heartbeat) == "heartbeat"
     assert refusal({"mission": "HEASARC"}) == "not_a_transient"
     assert refusal(grb(instrument="LAT", **{"$schema": None})) == "not_a_transient"
     assert refusal(grb(**{"$schema": SCHEMA + "maxi/gsc.known.schema.json"})) == "known_source"
@@ -258,6 +263,7 @@ def test_an_optical_transient_is_at_its_first_magnitude() -> None:
     assert event.classification == {"Type II": 0.9}
     assert refusal({"mission": "Boom", "data": {"targets": [{"event_name": "ZTF25a"}]}}) == "no_event_time"
     assert refusal({"mission": "Boom", "data": 7}) == "nothing_found"
+    assert refusal({"mission": "Boom", "data": {"photometry": [{}] * 5001}}) == "too_many"
 
 
 def test_an_inline_map_is_kept_if_it_can_be_opened() -> None:
