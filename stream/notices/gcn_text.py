@@ -65,6 +65,7 @@ def read_text(raw: bytes, notice: Notice) -> tuple[ExternalEvent, Fields]:
         "record_number": as_number(_first(lines, "RECORD_NUM", "REVISION", "SEQUENCE_NUM").split(",")[0]),
         "trigger_time": _event_time(lines),
         "id": _ids(lines, mission),
+        "event_name": lines.get("EVENT_NAME") or None,
         "far": _far(lines),
         "p_astro": as_number(lines.get("SIGNALNESS", "").split("[")[0]),
         "healpix_url": _first(lines, "HEALPIX_URL", "SKYMAP_URL", "SKYMAP_FITS_URL") or None,

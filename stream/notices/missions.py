@@ -44,8 +44,8 @@ MISSIONS = (
         schemas=("swift/bat/",), names=("swift/bat",), topics=("swift_bat_grb", "swift.bat"),
         packets=(60, 61, 63, 82, 97),
         ivorns=("nasa.gsfc.gcn/SWIFT#BAT_GRB", "nasa.gsfc.gcn/SWIFT#BAT_Quick", "nasa.gsfc.gcn/SWIFT#BAT_Light"),
-        titles=r"swift.bat (grb|quicklook)", classic_systematic=True, reads="classification",
-        why="3 arc minutes, 90 %, with the systematic error.",
+        titles=r"swift.bat (grb|quicklook)", classic_systematic=False, reads="classification",
+        why="3 arc minutes, 90 %, statistical.",
     ),
     Mission(
         "IceCube, LVK follow-up", "IceCube-LVK", "neutrino", "HENTargeted",

@@ -74,6 +74,15 @@ def as_number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _as_text(item: object) -> str:
+    """Return a text, or the digits of a whole number; an empty text of anything else."""
+    if isinstance(item, float) and item.is_integer() and abs(item) < 1e15:
+        item = int(item)
+    if isinstance(item, int) and not isinstance(item, bool):
+        return str(item)
+    return item.strip() if isinstance(item, str) else ""
+
+
 class Fields:
     """A notice's values by the names of GCN's unified schema.
 
@@ -121,12 +130,11 @@ class Fields:
         return None
 
     def words(self, name: str) -> tuple[str, ...]:
-        """Return names, fit to be shown, of a text or a list of texts; a whole number is taken as its digits."""
+        """Return names, fit to be shown, of a text or a list of them; a whole number is taken as its digits."""
         value = self.get(name)
         found: list[str] = []
         for item in value if isinstance(value, list) else [] if value is None else [value]:
-            text = str(item) if isinstance(item, int) and not isinstance(item, bool) else item
-            word = clean(text.strip()) if isinstance(text, str) else ""
+            word = clean(_as_text(item))
             if not 0 < len(word) <= LONGEST_NAME or len(found) == _MOST_NAMES:
                 self.pass_over(name, f"{str(item)[:64]!r} is no name of at most {LONGEST_NAME} letters")
             elif word not in found:

@@ -57,16 +57,17 @@ def read_voevent(root: Node, notice: Notice) -> tuple[ExternalEvent, Fields]:
         "far": _far(params),
         "classification": _classes(params),
         "id": _ids(params, mission),
-        "event_name": _names(root) or None,
+        "event_name": _names(root, params) or None,
     }  # fmt: skip
     fields = Fields(data | _place(root, params, mission))
     return event_of(fields, mission, notice), fields
 
 
-def _names(root: Node) -> list[str]:
-    """Return the names that inferences about the event give it."""
+def _names(root: Node, params: dict[str, Node]) -> list[str]:
+    """Return the names that inferences about the event, or a param, give it."""
     inferences = (node for why in root.children if why.name == "Why" for node in why.children)
-    return [name for name in (node.first("Name") for node in inferences if node.name == "Inference") if name]
+    told = [node.first("Name") for node in inferences if node.name == "Inference"]
+    return [name for name in (*told, _value(params, "event_name", "Event_Name")) if name]
 
 
 def _params(root: Node) -> dict[str, Node]:

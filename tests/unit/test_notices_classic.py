@@ -111,7 +111,7 @@ def test_a_burst_of_swift_is_a_circle_of_90_percent_and_what_follows_up_is_refus
         "Swift-BAT",
         "1159327",
         0.9,
-        True,
+        False,
     )
     assert refusal(voevent("nasa.gsfc.gcn/SWIFT#XRT_Pos_1159327-1", params | {"Packet_Type": "67"})) == "follow_up"
 

@@ -34,6 +34,7 @@ def test_ids_and_names_may_be_a_text_or_a_list() -> None:
     assert (many.event_id, many.notice_id) == ("524666471", "524666471"), "Fermi's trigger number, wherever it stands"
     assert many.names == ("GRB 170817A", "bn170817529")
     assert read_one(grb(id=524666471)).event_id == "524666471"
+    assert read_one(grb(id=524666471.0)).event_id == "524666471"
 
 
 def test_an_event_without_identity_is_refused() -> None:
