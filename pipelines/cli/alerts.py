@@ -61,7 +61,7 @@ def subscribe(
 
     rule = Rule(joint, None if joint_far is None else parse_rate(joint_far), tuple(messenger or ()))
     chosen = Chosen(rule)
-    settings, begin = settings_from(config, broker), _start(start)
+    settings, begin = settings_from(config, broker), start_from(start)
     topic = topic or settings.topics.alerts
     stop, came = threading.Event(), 0
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -81,7 +81,7 @@ def subscribe(
         raise typer.Exit(1)
 
 
-def _start(text: str) -> str | int:
+def start_from(text: str) -> str | int:
     """Return a place to start from: a word, or Unix nanoseconds."""
     if text in ("latest", "earliest"):
         return text
