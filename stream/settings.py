@@ -290,7 +290,11 @@ class ListenSettings(Section):
         "resolves to a private address is refused, unless it is written as that address or is localhost.",
     )
     map_bytes: int = Field(
-        32 << 20, ge=1024, le=32 << 20, description="Longest map that is fetched, as it comes and once expanded."
+        32 << 20,
+        ge=1024,
+        le=512 << 20,
+        description="Longest map that is fetched, as it comes and once expanded; reading one takes ten times as much "
+        "memory. One too large for a message goes with fewer pixels.",
     )
     map_timeout_s: float = Field(30.0, gt=0, le=600, description="Time for one map, from the first look-up to its end.")
     map_queue: int = Field(16, ge=1, le=1024, description="Most maps that wait to be fetched; more are passed over.")

@@ -29,12 +29,15 @@ def listen(
         list[Path] | None, typer.Option(help="Read notices from a file or folder, once; repeat for several.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="With --files: write the events into this file, and send none. No broker needed.")
+        Path | None,
+        typer.Option(help="With --files: write the events into this file, and send none. No broker needed."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="With --files: only look; send and write nothing.")] = False,
     start: Annotated[
         str,
-        typer.Option("--from", help="Where a group without a place begins: latest, earliest; or a UTC time, in any case."),
+        typer.Option(
+            "--from", help="Where a group without a place begins: latest, earliest; or a UTC time, in any case."
+        ),
     ] = "latest",
     count: Annotated[int | None, typer.Option("--count", "-n", help="End after so many events.", min=1)] = None,
     timeout: Annotated[float | None, number("End after so many seconds; without it never.", 0.1, 1e8)] = None,
@@ -65,7 +68,7 @@ def listen(
     settings = settings_from(config, broker)
     begin = {"latest": "committed", "earliest": "unread"}.get(start) or start_from(start)
     wanted = Wanted(tuple(source or ()), tuple(topic or ()), tuple(files or ()), out, check, begin, os.environ)
-    wanted.check()
+    wanted.check(settings)
     stop, came = threading.Event(), 0
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

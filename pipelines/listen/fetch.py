@@ -1,9 +1,10 @@
 """A file behind a stranger's URL, fetched only from hosts that a person named.
 
-A notice names its sky map by URL, and whoever may write to a topic writes that URL. So: https alone; a host that is
-listed, letter for letter; no name or password in it; the address that the name resolves to is looked at before it is
-connected to, and that very address is connected to, so that no second look-up can give another; a private address is
-refused; a redirection stays on its host; all within one time and one size.
+A notice names its sky map by URL, and whoever may write to a topic writes that URL. So: https alone (what a notice
+calls http, as Fermi's do, is asked for by https); a host that is listed, letter for letter; no name or password in it;
+the address that the name resolves to is looked at before it is connected to, and that very address is connected to, so
+that no second look-up can give another; a private address is refused; a redirection stays on its host; all within one
+time and one size.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def fetch(url: str, rules: Rules, look_up: Resolve = resolve, monotonic: Callabl
             return body
         before = parts.netloc.lower()
         url = urljoin(url, moved)
-        if urlsplit(url).netloc.lower() != before:
+        if urlsplit(url).netloc.lower() != before:  # one to http of the same host stays on https
             raise UrlRefused(f"{before} redirects to another host: {url[:200]}")
     raise UrlRefused(f"{parts.hostname} redirects more than {_MOST_REDIRECTIONS} times")
 
@@ -101,6 +102,8 @@ def check_url(url: str, hosts: frozenset[str]) -> tuple[SplitResult, int]:
     """
     try:
         parts = urlsplit(url)
+        if parts.scheme == "http" and parts.port is None:
+            parts = parts._replace(scheme="https")
         host, port = (parts.hostname or "").lower(), parts.port or _HTTPS
     except ValueError:
         raise UrlRefused(f"{url[:200]} is no URL") from None

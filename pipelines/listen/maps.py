@@ -12,7 +12,8 @@ import structlog
 from pipelines.listen.fetch import Rules, UrlRefused, fetch
 from stream.codec.limits import MAX_BYTES
 from stream.codec.skymap import decode_skymap, encode_skymap
-from stream.errors import DataError, TransportError
+from stream.coincide.coarsen import coarsened
+from stream.errors import CodecError, DataError, TransportError
 from stream.metrics import MAPS_FETCHED
 from stream.records import ExternalEvent
 from stream.settings import ListenSettings
@@ -21,6 +22,7 @@ from stream.timebase import Clock
 
 log = structlog.get_logger()
 _LARGE = MAX_BYTES["external"] // 2
+_IGNORED = (0.0, 1e-5, 1e-3, 0.05)
 _CLOSE_S = 2.0
 
 
@@ -30,6 +32,40 @@ class _Fetched:
 
     asked: ExternalEvent
     with_map: ExternalEvent
+
+
+def fitted_map(payload: bytes, most_bytes: int) -> bytes:
+    """Return a sky map that fits into a message: as it came, or as a multi-order one of as many pixels as it takes.
+
+    Where joining equal neighbours is not enough, the least probable ones are joined too: 1e-5 of the probability, then
+    1e-3, then 0.05 may be moved within a coarser pixel. Distances are left out then.
+
+    Raises
+    ------
+    CodecError
+        If it is no sky map, or longer than ``most_bytes`` once expanded, or does not fit even so.
+    """
+    skymap = decode_skymap(payload, most_bytes)
+    if len(payload) <= _LARGE and _is_read_of_a_message(payload):
+        return payload
+    uniq, columns = skymap.uniq, skymap.probdensity[:, None]
+    for ignored in _IGNORED:
+        uniq, columns = coarsened(uniq, columns, ignored)
+        plain = replace(skymap, distmu_mpc=None, distsigma_mpc=None, distnorm=None)
+        fewer = replace(plain, uniq=uniq, probdensity=columns[:, 0])
+        kept = encode_skymap(fewer)
+        if len(kept) <= _LARGE:
+            return kept
+    raise CodecError(f"a sky map of {len(payload)} bytes that does not fit into a message with fewer pixels")
+
+
+def _is_read_of_a_message(payload: bytes) -> bool:
+    """Whether whoever gets a map in a message reads it: a gzipped one may be longer than it looks."""
+    try:
+        decode_skymap(payload)
+    except CodecError:
+        return False
+    return True
 
 
 class MapFetcher:
@@ -102,9 +138,7 @@ class MapFetcher:
     def _fetch(self, event: ExternalEvent) -> None:
         try:
             payload = self._get(event.skymap_url or "", self._rules)
-            skymap = decode_skymap(payload, self._rules.most_bytes)
-            # A flat map may be larger than a message; as a multi-order one it is the same map.
-            kept = payload if len(payload) <= _LARGE else encode_skymap(skymap)
+            kept = fitted_map(payload, self._rules.most_bytes)
         except UrlRefused as error:
             self._count("refused", event, str(error))
         except (TransportError, DataError) as error:

@@ -14,7 +14,7 @@ from pipelines.listen.maps import MapFetcher
 from pipelines.listen.reader import NoticeReader, ReadNotice
 from pipelines.listen.sinks import FileSink, NoSink, Sink, TopicSink
 from pipelines.listen.tally import Tally
-from pipelines.sources import FileSource, KafkaSource, Source, open_source
+from pipelines.sources import FileSource, KafkaSource, Source, check_source, open_source
 from stream.errors import ConfigurationError
 from stream.health import Check, HealthServer
 from stream.records import ExternalEvent
@@ -52,13 +52,13 @@ class Wanted:
     start: str | int = "committed"
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def check(self) -> None:
-        """Refuse what contradicts itself.
+    def check(self, settings: Settings) -> None:
+        """Refuse what contradicts itself or cannot be done, before anything is opened.
 
         Raises
         ------
         ConfigurationError
-            Saying what to leave out.
+            Saying what to leave out, or what is missing: topics, credentials.
         """
         if self.files and (self.sources or self.topics):
             raise ConfigurationError("--files are read once, by themselves: leave out --source and --topic")
@@ -66,6 +66,12 @@ class Wanted:
             raise ConfigurationError("--topic is of one source: name it with --source, and no second one")
         if (self.out is not None or self.only_look) and not self.files:
             raise ConfigurationError("--out and --check go with --files: what a source sends goes onto topics.external")
+        for name in () if self.files else self.names(settings):
+            check_source(name, settings, self.environ, self.topics)
+
+    def names(self, settings: Settings) -> tuple[str, ...]:
+        """Return the sources to read, each once."""
+        return tuple(dict.fromkeys(self.sources or settings.listen.sources))
 
 
 def run(
@@ -92,7 +98,7 @@ def run(
     TransportError
         For an error of Kafka that will not mend itself.
     """
-    wanted.check()
+    wanted.check(settings)
     topics = settings.topics
     tally = Tally(details=_ALL if wanted.files else 1)
     reader = NoticeReader(read, tally, {topics.alerts, topics.alerts_json, topics.external})
@@ -112,8 +118,8 @@ def run(
 def _sources(settings: Settings, wanted: Wanted, clock: Clock) -> list[Source]:
     if wanted.files:
         return [FileSource(wanted.files, clock)]
-    names = dict.fromkeys(wanted.sources or settings.listen.sources)
-    return [open_source(name, settings, clock, wanted.environ, wanted.topics, wanted.start) for name in names]
+    asked = (wanted.environ, wanted.topics, wanted.start)
+    return [open_source(name, settings, clock, *asked) for name in wanted.names(settings)]
 
 
 def _sink(settings: Settings, wanted: Wanted) -> Sink:

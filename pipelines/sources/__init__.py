@@ -9,6 +9,6 @@ whoever is killed in between gets them again.
 from pipelines.sources.files import FileSource
 from pipelines.sources.kafka import KafkaSource
 from pipelines.sources.message import Source, SourceMessage
-from pipelines.sources.named import open_source
+from pipelines.sources.named import check_source, open_source
 
-__all__ = ["FileSource", "KafkaSource", "Source", "SourceMessage", "open_source"]
+__all__ = ["FileSource", "KafkaSource", "Source", "SourceMessage", "check_source", "open_source"]

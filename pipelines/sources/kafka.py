@@ -9,7 +9,6 @@ import structlog
 
 from pipelines.sources.message import SourceMessage
 from pipelines.sources.silence import SilenceWatch
-from stream.errors import ConfigurationError
 from stream.kafka.consumer import Consumer, Foreign, Message
 from stream.settings import KafkaSettings
 from stream.text import clean
@@ -54,8 +53,6 @@ class KafkaSource:
         start: str | int = "committed", silence: SilenceWatch | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        if not topics:
-            raise ConfigurationError(f"source {name} has no topics: name them with --topic, or in listen.topics")
         self.name = name
         self._clock, self._monotonic, self._silence = clock, monotonic, silence
         self._heartbeat = None if silence is None else silence.topic

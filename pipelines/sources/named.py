@@ -39,11 +39,20 @@ def open_source(
     ConfigurationError
         If there is no such source, it has no topics, or credentials are missing.
     """
+    check_source(name, settings, environ, topics)
     kafka, group = _reached(name, settings, environ)
+    found = topics_of(name, settings, topics)
     silence = None
     if name in HEARTBEATS:
         silence = SilenceWatch(name, HEARTBEATS[name], settings.listen.silence_s, time.monotonic())
-    return KafkaSource(name, kafka, topics_of(name, settings, topics), group, clock, start, silence)
+    return KafkaSource(name, kafka, found, group, clock, start, silence)
+
+
+def check_source(name: str, settings: Settings, environ: Mapping[str, str], topics: Sequence[str] = ()) -> None:
+    """Raise what :func:`open_source` would, without opening it."""
+    _reached(name, settings, environ)
+    if not topics_of(name, settings, topics):
+        raise ConfigurationError(f"source {name} has no topics: name them with --topic, or in listen.topics")
 
 
 def _reached(name: str, settings: Settings, environ: Mapping[str, str]) -> tuple[KafkaSettings, str]:

@@ -23,14 +23,15 @@ from external import Heard, event, notice, read_plain
 
 from pipelines.listen.fetch import Rules, UrlRefused, check_url, fetch
 from pipelines.listen.loop import Listening, listen
-from pipelines.listen.maps import MapFetcher
+from pipelines.listen.maps import MapFetcher, fitted_map
 from pipelines.listen.reader import NoticeReader
 from pipelines.listen.sinks import NoSink
 from pipelines.listen.tally import Tally
 from pipelines.sources import SourceMessage
 from stream.codec.limits import MAX_SKYMAP_BYTES
 from stream.codec.skymap import decode_skymap, encode_skymap
-from stream.errors import TransportError
+from stream.errors import CodecError, TransportError
+from stream.healpix import area_sr, split_uniq
 from stream.metrics import MAPS_FETCHED
 from stream.records import ExternalEvent, SkyMap
 from stream.settings import ListenSettings, Settings
@@ -43,7 +44,7 @@ URL = "https://heasarc.example/map.fit"
 
 @pytest.mark.parametrize(
     "url",
-    [URL, "https://HEASARC.example:443/a?b=c", "https://maps.example:8443/"],
+    [URL, "http://heasarc.example/map.fit", "https://HEASARC.example:443/a?b=c", "https://maps.example:8443/"],
 )  # fmt: skip
 def test_what_is_listed_may_be_opened(url: str) -> None:
     check_url(url, HOSTS)
@@ -52,7 +53,8 @@ def test_what_is_listed_may_be_opened(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://heasarc.example/map.fit", "file:///etc/passwd", "ftp://heasarc.example/", "//heasarc.example/", "", "x",
+        "http://heasarc.example:80/map.fit", "http://evil.example/map.fit",
+        "file:///etc/passwd", "ftp://heasarc.example/", "//heasarc.example/", "", "x",
         "https://heasarc.example.evil/", "https://evil/heasarc.example", "https://heasarc.example@evil/",
         "https://me:secret@heasarc.example/", "https://heasarc.example:8443/", "https://maps.example/",
         "https://127.0.0.1/", "https://[::1]/", "https://heasarc.example:99999/", "https://heasarc.example:x/",
@@ -176,7 +178,7 @@ def test_a_redirection_is_followed_on_its_host_alone(server: Server) -> None:
     last = server.gives("/there", b"found")
     assert fetch(server.gives("/here", b"", 302, Location="/there"), server.rules()) == b"found"
     assert fetch(server.gives("/full", b"", 301, Location=last), server.rules()) == b"found"
-    for target in ("https://evil.example/there", f"http://localhost:{server.port}/there", "file:///etc/passwd",
+    for target in ("https://evil.example/there", "http://localhost:80/there", "http://localhost/there", "file:///etc/passwd",
                    f"https://127.0.0.1:{server.port}/there"):  # fmt: skip
         with pytest.raises(UrlRefused):
             fetch(server.gives("/away", b"", 307, Location=target), server.rules())
@@ -260,13 +262,13 @@ def test_a_map_that_comes_after_a_later_notice_is_left_out() -> None:
 
 
 def test_a_map_larger_than_a_message_is_sent_as_a_multi_order_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.listen.maps._LARGE", 1000)
-    fits = encode_skymap(skymap(), history=["padding"] * 200)
+    monkeypatch.setattr("pipelines.listen.maps._LARGE", 20_000)
+    fits = encode_skymap(skymap(), history=["padding"] * 500)
     with fetcher(lambda url, rules: fits) as maps:
         maps.ask(event(skymap_url=URL))
         (found,) = taken(maps)
     assert found.skymap is not None and len(found.skymap) < len(fits)
-    assert np.array_equal(decode_skymap(found.skymap).uniq, skymap().uniq)
+    assert np.array_equal(decode_skymap(found.skymap).uniq, np.arange(4, 16))  # a map of equal pixels is twelve
 
 
 def test_a_host_that_hangs_holds_up_nothing_and_what_finds_no_room_is_dropped() -> None:
@@ -313,3 +315,28 @@ def test_the_default_is_to_fetch_nothing_and_the_bound_is_the_codecs() -> None:
     settings = Settings().listen
     assert (settings.fetch_maps, settings.map_hosts) == (False, ())
     assert settings.map_bytes == MAX_SKYMAP_BYTES["message"]
+
+
+def test_a_flat_map_larger_than_a_message_keeps_its_probability_in_fewer_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As IceCube's: a small region, and noise of next to no probability all over the sky."""
+    monkeypatch.setattr("pipelines.listen.maps._LARGE", 100_000)
+    rng = np.random.default_rng(1)
+    order = 6
+    uniq = np.arange(4 * 4**order, 16 * 4**order, dtype=np.int64)
+    mass = 1e-7 * rng.random(uniq.size)
+    mass[1000:1300] = rng.random(300)
+    density = mass / mass.sum() * uniq.size / (4 * np.pi)
+    fits = encode_skymap(SkyMap(uniq, density, None, None, None, None, None, (), None, "test"))
+    small = fitted_map(fits, 1 << 30)
+    assert len(small) <= 100_000 < len(fits)
+    found = decode_skymap(small)
+    assert float(np.sum(found.probdensity * area_sr(split_uniq(found.uniq)[0]))) == pytest.approx(1.0)
+    assert set(uniq[1000:1300]) <= set(found.uniq)
+
+
+def test_a_map_that_does_not_fit_even_so_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.listen.maps._LARGE", 100)
+    with pytest.raises(CodecError, match="does not fit"):
+        fitted_map(encode_skymap(skymap()), 1 << 30)
