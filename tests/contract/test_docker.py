@@ -73,7 +73,7 @@ def test_direct_dependencies_are_pinned() -> None:
 
 
 def test_compose_runs_commands_that_exist(compose: dict[str, Any]) -> None:
-    for name in ("topics", "tocsin", "simulator"):
+    for name in ("topics", "tocsin", "simulator", "listen"):
         command = compose["services"][name]["command"]
         shown = CliRunner().invoke(app, [*command[: 2 if command[0] == "topics" else 1], "--help"])
         assert shown.exit_code == 0, command

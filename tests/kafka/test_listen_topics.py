@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -90,3 +93,26 @@ def test_a_hostile_topic_bloats_neither_memory_nor_log(embedded: EmbeddedBroker,
     assert each.tally is not None and each.tally.refused == {"unreadable": 10_003}
     assert sum(entry["event"] == "notice_refused" for entry in logs) <= 3
     assert memory_mib() - before_mib < 200
+
+
+def test_the_command_reads_a_notice_and_told_to_leave_says_what_became_of_all(
+    settings: Settings, embedded: EmbeddedBroker, data_dir: Path
+) -> None:
+    alerts = data_dir / "alerts"
+    real = (alerts / "gcn_schema/gcn/notices/icecube/lvk_nu_track_search.example.json").read_bytes()
+    circular = (alerts / "gcn_schema/gcn/circulars.example.json").read_bytes()
+    send(settings, [circular, real])
+    options = ["--source", "local", "--topic", "notices", "--from", "earliest", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", "listen", "--broker", embedded.bootstrap_servers, *options],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    told = json.loads(process.stdout.readline())
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    summary = json.loads(out.splitlines()[-1])["summary"]
+    assert (told["source"], summary["refused"], summary["read"]) == ("IceCube-LVK", {"circular": 1}, 1)
+    assert on_the_topic(settings)[0].raw == real
+    assert "Traceback" not in err

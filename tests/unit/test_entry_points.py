@@ -69,7 +69,8 @@ def test_a_telescope_needs_none_of_the_search(tmp_path: Path) -> None:
     """Alerts are read, drawn and made pages of with the light package alone."""
     alert = tmp_path / "alert.avro"
     alert.write_bytes(schemas.example("alert", "1.3"))
-    for command in ("subscribe --help", f"page {alert} --out {tmp_path}/event.html"):
+    listen = f"listen --files {alert} --out {tmp_path}/external.avro"
+    for command in ("subscribe --help", f"page {alert} --out {tmp_path}/event.html", listen):
         done = python("-c", WITHOUT_THE_SEARCH.replace("{arguments!r}", repr(command.split())))
         assert done.returncode == 0, done.stderr
 
