@@ -21,8 +21,8 @@ from typing import Protocol
 import structlog
 
 from stream.errors import PublishError
-from stream.records import Candidate, Coincidence, Decision, Finding, Localized, Revision
-from stream.superevent import Sent, Superevents, Waiting
+from stream.records import Candidate, Coincidence, Decision, Finding, GwEvent, Localized, Revision
+from stream.superevent import Change, Sent, Superevents, Waiting
 from stream.timebase import Clock
 
 log = structlog.get_logger()
@@ -136,9 +136,24 @@ class Events:
             self._superevents.recall(sent)
 
     def unread(self, superevent_id: str) -> int | None:
-        """Return the revision whose ``event`` must be recalled before a confirmation can repeat it, or None."""
+        """Return the revision whose ``event`` must be recalled before another alert can repeat it, or None."""
         with self._lock:
             return self._superevents.unread(superevent_id)
+
+    def knows(self, superevent_id: str) -> bool:
+        """Return whether an event is known, or is none here, so that nothing has to be recalled of it."""
+        with self._lock:
+            return self._superevents.knows(superevent_id)
+
+    def change(self, coincidence: Coincidence) -> Change | None:
+        """Return what a coincidence changes in what was told of its event; None where it is nothing to tell."""
+        with self._lock:
+            return self._superevents.change(coincidence)
+
+    def known(self) -> tuple[GwEvent, ...]:
+        """Return the events that were told and not withdrawn, as coincidences see them, without maps."""
+        with self._lock:
+            return self._superevents.events()
 
     def begin(self) -> None:
         """Take what was held: all that was said before has been recalled."""

@@ -38,6 +38,24 @@ OUTBOX_ERRORS = Counter("tocsin_outbox_errors_total", "Alerts that the outbox di
 EXTERNAL_STORE_ERRORS = Counter(
     "tocsin_external_store_errors_total", "Events of other messengers that could not be kept or read."
 )
+EXTERNAL_NOT_COMPARED = Counter(
+    "tocsin_external_events_not_compared_total", "Events of other messengers that could not be compared with an event."
+)
+EXTERNAL_EVENTS = Counter(
+    "tocsin_external_events_total",
+    "Events of other messengers that were taken, by source and outcome: kept, or told (in an alert).",
+    ("source", "outcome"),
+)
+COINCIDENCES = Counter(
+    "tocsin_coincidences_total",
+    "What notices of other messengers changed in alerts: joined, left, another (took its place), moved (its rate).",
+    ("change",),
+)
+EXTERNAL_TO_REVISION = Histogram(
+    "tocsin_external_to_revision_seconds",
+    "From the receipt of a notice to the revision that follows from it, on disk.",
+    buckets=_FOLLOWUP_S,
+)
 LAG = Gauge(
     "tocsin_lag_seconds",
     "Age of the newest message read of a topic that has more to read or whose leader is away, else 0.",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.live import publisher, truth
+from pipelines.live import drain, truth
 from stream.codec.alert import Outgoing
 from stream.errors import TransportError
 from stream.kafka.consumer import Message
@@ -68,7 +68,7 @@ class FakeKafka:
     def instead(cls, monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
         """Return one that stands where Kafka stood."""
         fake = cls()
-        monkeypatch.setattr(publisher, "TransactionalProducer", fake.producer)
+        monkeypatch.setattr(drain, "TransactionalProducer", fake.producer)
         monkeypatch.setattr(truth, "read_since", fake.read_since)
         monkeypatch.setattr(truth, "oldest_unheard_ns", lambda *_: None)
         return fake

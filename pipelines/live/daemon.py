@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipelines.follow import FOLLOW_UP
-from pipelines.live import checkpoint, promotion
+from pipelines.live import checkpoint, external, promotion
 from pipelines.live.decisions import Decisions
 from pipelines.live.deployment import Deployment
 from pipelines.live.folders import own_folders
@@ -219,9 +219,11 @@ def run(
         stages.beside = deployment.after_span
         restored = checkpoint.restore(stages, settings.daemon.state_dir)
         ownership = Ownership(settings)
-        publisher = Publisher(settings, clock, counted(hooks.published), ownership)
+        coincidences = closing.enter_context(external.keeping(settings, clock))
+        publisher = Publisher(settings, clock, counted(hooks.published), ownership, coincidences)
         closing.callback(Decisions(ownership, publisher).close)
         closing.callback(publisher.close)
+        closing.enter_context(external.listening(settings, publisher, clock))
         maps = closing.enter_context(Maps(settings, lambda: stages.network.card, publisher.publish, hooks.follower))
         heartbeats = Producer(settings.kafka)
         closing.callback(heartbeats.close, _LAST_BEAT_S)

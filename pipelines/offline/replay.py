@@ -12,8 +12,11 @@ from pipelines.offline.report import Report
 from pipelines.progress import Progress
 from pipelines.search import Tap, compose, one_by_one, search
 from stream.codec.alert import alert_record, write_alerts
-from stream.records import Block, Revision
+from stream.coincide.coincidences import Coincidences
+from stream.coincide.store import Store
+from stream.records import Block, ExternalEvent, Revision
 from stream.settings import Settings, with_detectors
+from stream.superevent import Coincide
 
 
 def replay_direct(
@@ -24,6 +27,7 @@ def replay_direct(
     progress: Progress | None = None,
     tap: Tap | None = None,
     told: Callable[[Revision], None] | None = None,
+    external: Iterable[ExternalEvent] = (),
 ) -> Report:
     """Search archived strain without a broker, as fast as it goes.
 
@@ -38,6 +42,8 @@ def replay_direct(
         Sees each span.
     told : callable, optional
         Is handed each revision when it is made.
+    external : iterable of ExternalEvent
+        Other messengers' notices, all heard before: what coincides stands in the first alert that can tell it.
 
     Returns
     -------
@@ -56,6 +62,7 @@ def replay_direct(
         kind=settings.publish.kind,
         follow=in_line(settings, stages.network.card) if settings.localize.enabled else None,
         told=told,
+        coincide=_heard(external, settings),
     )
     source: Iterable[Block] = archive.blocks(block_hops(block_s))
     started = time.perf_counter()
@@ -63,6 +70,14 @@ def replay_direct(
     report.wall_s = time.perf_counter() - started
     report.stages_s = dict(stages.watch.seconds)
     return report
+
+
+def _heard(external: Iterable[ExternalEvent], settings: Settings) -> Coincide:
+    """Return what says what coincides, of what was heard: the same as live, over a store in memory."""
+    coincidences = Coincidences(settings.external, Store(None), settings.publish.kind)
+    for notice in external:
+        coincidences.heard(notice)
+    return coincidences.of
 
 
 def write_report_alerts(report: Report, settings: Settings, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 from pipelines.events import Events
 from stream.align import merge_masked
 from stream.records import Candidate, Localized, Masked, Revision, Snapshot, Stretch
-from stream.superevent import Superevents
+from stream.superevent import Coincide, Superevents
 from stream.timebase import NS_PER_S, Clock, SystemClock, gps_ns_to_iso, ns_to_gps_s
 
 
@@ -37,6 +37,8 @@ class Report:
         Follows a candidate up, in line: its alert has map and class. None: nobody does.
     told : callable, optional
         Is handed each revision when it is made.
+    coincide : callable, optional
+        Says what of another messenger coincides with an event.
     """
 
     revisions: list[Revision] = field(default_factory=list)
@@ -51,10 +53,11 @@ class Report:
     clock: Clock = field(default_factory=SystemClock)
     follow: Callable[[Snapshot], Localized] | None = None
     told: Callable[[Revision], None] | None = None
+    coincide: Coincide | None = None
     _events: Events = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._events = Events(Superevents(self.kind), self, self.clock)
+        self._events = Events(Superevents(self.kind, self.coincide), self, self.clock)
 
     def candidate(self, candidate: Candidate, snapshot: Snapshot) -> None:
         """Take a candidate through the second loop, as live does; its map is waited for, however long it takes."""
@@ -176,4 +179,5 @@ def _revision_dict(revision: Revision) -> dict[str, object]:
         "far_hz": candidate.far_hz,
         "detectors": list(candidate.peak.detectors),
         "followed": None if revision.followed is None else asdict(revision.followed),
+        "joined": None if revision.joined is None else asdict(revision.joined),
     }

@@ -33,6 +33,7 @@ from stream.timebase import NS_PER_S, Clock
 
 log = structlog.get_logger()
 Found = TypeVar("Found")
+May = Callable[[str, str, int], bool]
 
 MOST_EXTERNAL = 200_000
 """At 10 000 notices an hour, each of another event, 20 hours."""
@@ -47,8 +48,9 @@ _REMEDY = "free the disk of external.store, make it writable, and let nobody els
 _VERSION = 1
 _TABLES = """
 CREATE TABLE IF NOT EXISTS external (
-    source TEXT NOT NULL, event_id TEXT NOT NULL, gps_ns INTEGER NOT NULL, written_ns INTEGER NOT NULL,
-    retracted INTEGER NOT NULL, told TEXT NOT NULL, ranks TEXT NOT NULL, map_bytes INTEGER NOT NULL, map BLOB,
+    source TEXT NOT NULL, event_id TEXT NOT NULL, search TEXT NOT NULL, gps_ns INTEGER NOT NULL,
+    written_ns INTEGER NOT NULL, retracted INTEGER NOT NULL, told TEXT NOT NULL, ranks TEXT NOT NULL,
+    map_bytes INTEGER NOT NULL, map BLOB,
     PRIMARY KEY (source, event_id)
 );
 CREATE INDEX IF NOT EXISTS external_time ON external (gps_ns);
@@ -113,10 +115,10 @@ class Store:
             now = with_notice(before, notice)
             skymap = now.event.skymap
             file.execute(
-                "INSERT OR REPLACE INTO external VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO external VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *key, now.event.gps_ns, self._now_ns(), now.retracted, _told(now.event), json.dumps(now.ranks),
-                    0 if skymap is None else len(skymap), skymap,
+                    *key, now.event.search, now.event.gps_ns, self._now_ns(), now.retracted, _told(now.event),
+                    json.dumps(now.ranks), 0 if skymap is None else len(skymap), skymap,
                 ),
             )  # fmt: skip
             self._prune(file)
@@ -153,16 +155,31 @@ class Store:
 
         self._do(work)
 
-    def externals_between(self, low_ns: int, high_ns: int) -> tuple[ExternalEvent, ...]:
+    def externals_between(self, low_ns: int, high_ns: int, may: May = lambda *_: True) -> tuple[ExternalEvent, ...]:
         """Return the external events of a stretch of time that were not taken back, without their maps.
+
+        Parameters
+        ----------
+        low_ns, high_ns : int
+            GPS; both belong to it.
+        may : callable
+            Told source, search and time of each, says whether it is wanted: what is not is not read.
 
         Raises
         ------
         StoreError
             If the file cannot be read.
         """
-        query = "SELECT told FROM external WHERE gps_ns BETWEEN ? AND ? AND NOT retracted ORDER BY gps_ns"
-        return self._do(lambda file: tuple(_event(told, None) for (told,) in file.execute(query, (low_ns, high_ns))))
+        query = (
+            "SELECT source, search, gps_ns, told FROM external WHERE gps_ns BETWEEN ? AND ? AND NOT retracted "
+            "ORDER BY gps_ns, source, event_id"
+        )
+
+        def work(file: sqlite3.Connection) -> tuple[ExternalEvent, ...]:
+            rows = file.execute(query, (low_ns, high_ns))
+            return tuple(_event(told, None) for *of, told in rows if may(*of))
+
+        return self._do(work)
 
     def with_map(self, external: ExternalEvent) -> ExternalEvent:
         """Return an external event with its map, if it has one.

@@ -95,6 +95,11 @@ class Superevents:
         self.recall(Sent.of(made))
         return (made,)
 
+    def knows(self, superevent_id: str) -> bool:
+        """Return whether all is known that can be of an event: an alert of it, or that it is no event here."""
+        day = day_of(superevent_id)
+        return day is None or day[:-6] != self._prefix or bool(self._known.alerts(superevent_id))
+
     def change(self, coincidence: Coincidence) -> joining.Change | None:
         """Return what a coincidence changes in what was told of its event; None where it is nothing to tell."""
         last = self._last(coincidence.gw.superevent_id)

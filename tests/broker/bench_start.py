@@ -90,7 +90,7 @@ def started(settings: Settings) -> tuple[float, float]:
     finally:
         stop.set()
         daemon.join()
-    truth = seen[0].publisher._truth
+    truth = seen[0].publisher._drain.truth
     read = sum(1 for _ in read_since(settings.kafka, settings.topics.alerts, truth._since_ns))
     return took_s, float(read)
 

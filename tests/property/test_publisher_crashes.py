@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ import pytest
 from broker import child
 from findings import mapped
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
+from messengers import burst, retracted
 
-from pipelines.live import publisher as module
-from pipelines.live import truth
+from pipelines.live import drain as module
+from pipelines.live import external, truth
 from pipelines.live.publisher import Publisher
 from stream.codec.alert import sent_of
+from stream.coincide.store import Store
 from stream.errors import TransportError
 from stream.kafka.consumer import Message
 from stream.publish import Outbox
-from stream.records import Candidate, Revision
-from stream.settings import KafkaSettings, PublishSettings, Settings
+from stream.records import Candidate, ExternalEvent, Revision
+from stream.settings import ExternalSettings, KafkaSettings, PublishSettings, Settings
 from stream.superevent import Sent, Superevents
-from stream.timebase import SystemClock
+from stream.timebase import NS_PER_S, SystemClock
 
 
 class Killed(BaseException):
@@ -92,11 +96,11 @@ def live(world: World, settings: Settings, findings: list[Candidate], place: lis
     for index in range(max(0, place[0] - 2), len(findings)):
         publisher.publish(findings[index])
         if turns[index]:
-            publisher._drain()
+            publisher._drain.turn()
         if publisher.safe:
             place[0] = max(place[0], index + 1)
-    while publisher.waiting or not publisher._drain():
-        publisher._drain()
+    while publisher.waiting or not publisher._drain.turn():
+        publisher._drain.turn()
 
 
 def killed(life: Callable[[], None]) -> bool:
@@ -127,8 +131,12 @@ def breaking(world: World) -> Iterator[Settings]:
         patched.setattr("os.fsync", lambda _: None)
         patched.setattr(Outbox, "_write", around(world, Outbox._write))
         patched.setattr(Outbox, "acknowledge", around(world, Outbox.acknowledge))
+        patched.setattr(Store, "put_external", around(world, Store.put_external))
+        patched.setattr(Store, "put_gw", around(world, Store.put_gw))
         yield Settings(
-            kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"), publish=PublishSettings(outbox=Path(folder))
+            kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"),
+            publish=PublishSettings(outbox=Path(folder)),
+            external=ExternalSettings(enabled=True, store=Path(folder) / "external.sqlite"),
         )
 
 
@@ -158,12 +166,12 @@ def live_with_maps(
             if k + (maps[k][1] if maps[k][0] else min(2, maps[k][1])) == index:
                 publisher.publish(mapped(findings[k]))
         if turns[index]:
-            publisher._drain()
+            publisher._drain.turn()
             publisher._events.turn()
         if publisher.safe and index < len(findings):
             place[0] = max(place[0], index + 1)
-    while publisher.waiting or not publisher._drain():
-        publisher._drain()
+    while publisher.waiting or not publisher._drain.turn():
+        publisher._drain.turn()
         publisher._events.turn()
 
 
@@ -190,3 +198,61 @@ def test_no_kill_loses_or_doubles_an_alert_that_waits_for_its_map_or_the_map_tha
     ends = sorted((alerts[-1].statistic, alerts[-1].followed is not None) for alerts in said.values())
     loudest = [max(s for e, _, s in peaks if e == event) for event in {event for event, _, _ in peaks}]
     assert ends == sorted((float(statistic), True) for statistic in loudest)
+
+
+def live_with_notices(
+    settings: Settings, findings: list[Candidate], notices: list[ExternalEvent], places: list[int], turns: list[bool]
+) -> None:
+    """The same beside other messengers: each notice's place moves on by itself, once it was heard and all is safe."""
+    with external.keeping(settings, SystemClock()) as coincidences:
+        publisher = Publisher(settings, SystemClock(), coincidences=coincidences)
+        while not publisher._drain.turn():
+            pass
+        for k in range(max(len(findings), len(notices)) + 2):
+            first, second = max(0, places[0] - 2) + k, places[1]
+            if turns[k % len(turns)] and second < len(notices):
+                publisher.hear(notices[second])
+                places[1] += publisher.safe
+            if first < len(findings):
+                publisher.publish(findings[first])
+                if publisher.safe:
+                    places[0] = max(places[0], first + 1)
+        for notice in notices[places[1] :]:
+            publisher.hear(notice)
+        while publisher.waiting or not publisher._drain.turn():
+            publisher._drain.turn()
+
+
+NOTICES = st.tuples(st.integers(0, 3), st.sampled_from([1.0, 1.7, 9.0]), st.booleans())
+
+
+@given(
+    st.lists(PEAKS, min_size=1, max_size=5), st.lists(NOTICES, max_size=4, unique_by=lambda notice: notice[0]), FAULTS,
+    st.lists(st.booleans(), min_size=6, max_size=6),
+)  # fmt: skip
+@settings_of_hypothesis(max_examples=25)
+def test_no_kill_loses_or_doubles_what_coincides(
+    peaks: list[tuple[int, int, int]], heard: list[tuple[int, float, bool]],
+    faults: list[tuple[int, type[BaseException]]], turns: list[bool],
+) -> None:  # fmt: skip
+    """Each event ends with its loudest candidate and with the burst that was near it and was not taken back."""
+    findings = [child.candidate(20.0 * event + 0.1 * offset, statistic) for event, offset, statistic in sorted(peaks)]
+    bursts = [
+        (burst(event_id=str(event), gps_ns=child.GPS_NS + round((20.0 * event + after_s) * NS_PER_S)), gone)
+        for event, after_s, gone in heard
+    ]
+    notices = [notice for notice, _ in bursts] + [retracted(notice) for notice, gone in bursts if gone]
+    world, places = World(faults), [0, 0]
+    with breaking(world) as settings:
+        while killed(lambda: live_with_notices(settings, findings, notices, places, turns)):
+            pass
+    said: dict[str, list[Sent]] = {}
+    for sent in world.on_topic():
+        said.setdefault(sent.superevent_id, []).append(sent)
+    assert all([sent.number for sent in alerts] == list(range(len(alerts))) for alerts in said.values())
+    for alerts in said.values():
+        told = [(sent.statistic, sent.joined) for sent in alerts]
+        assert all(one != other for one, other in pairwise(told))
+        last = alerts[-1]
+        near = {b.event_id for b, gone in bursts if not gone and 0 <= b.gps_ns - last.gps_ns <= 5 * NS_PER_S}
+        assert ({last.joined.event_id} if last.joined is not None else set()) == near

@@ -83,6 +83,11 @@ def test_an_observatory_is_the_mission_as_lvk_writes_it() -> None:
     assert [observatory(name) for name in names] == ["Fermi", "Swift", "IceCube", "Einstein-Probe", "Super-K", "SVOM"]
 
 
+def test_a_supernova_warning_bears_lvks_name_of_its_search() -> None:
+    record, extra = record_of(about(coincident(burst(source="SNEWS", search="SNEWS"))))
+    assert (record["external_coinc"]["search"], extra["joined"]["search"]) == ("Supernova", "SNEWS")
+
+
 def test_headers_alone_tell_what_was_told() -> None:
     long = burst(names=tuple(200 * "\U0001f600" for _ in range(30)), notice_id=200 * "\U0001f600")
     for found in (coincident(burst(), GW), coincident(long, others=tuple(200 * "é" for _ in range(30)))):

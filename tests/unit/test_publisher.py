@@ -13,6 +13,7 @@ from broker import child
 from fake_kafka import FakeKafka, until
 
 from pipelines import events
+from pipelines.live.drain import Drain
 from pipelines.live.publisher import Published, Publisher
 from stream.codec.alert import Outgoing, decode_alert, encode
 from stream.errors import Fenced, PublishError, TransportError
@@ -104,14 +105,14 @@ def test_what_is_found_while_an_alert_is_being_sent_is_on_disk_at_once_and_leave
 ) -> None:
     """A commit may wait for a broker for long: a process that is killed meanwhile has lost nothing."""
     sending, never = threading.Event(), threading.Event()
-    original = Publisher._send
+    original = Drain._send
 
-    def blocked(self: Publisher, alert: Any) -> None:
+    def blocked(self: Drain, alert: Any) -> None:
         sending.set()
         never.wait(20)
         raise TransportError("the process is gone")
 
-    monkeypatch.setattr(Publisher, "_send", blocked)
+    monkeypatch.setattr(Drain, "_send", blocked)
     killed = Publisher(settings, SystemClock())
     assert until(lambda: killed.ready)
     for seconds in (0, 60):
@@ -120,7 +121,7 @@ def test_what_is_found_while_an_alert_is_being_sent_is_on_disk_at_once_and_leave
     assert len(list(settings.publish.outbox.glob("*.alert"))) == 2
     assert (killed.safe, killed.waiting) == (True, 2)
 
-    monkeypatch.setattr(Publisher, "_send", original)
+    monkeypatch.setattr(Drain, "_send", original)
     published: list[Published] = []
     restarted = Publisher(settings, SystemClock(), published.append)
     restarted.close()

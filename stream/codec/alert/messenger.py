@@ -21,6 +21,8 @@ _NOT_KEPT = "not kept: an alert before this one had it"
 _NOT_TOLD = "not told by the notice"
 _MISSIONS = {"Fermi", "Swift", "INTEGRAL", "SVOM"}
 """Missions whose instruments have names of their own behind a hyphen; LVK's ``observatory`` is the mission."""
+_SEARCHES = {"SNEWS": "Supernova"}
+"""Searches to which LVK gives another name (gwcelery 3.0.0)."""
 _REASONS = {
     "time_coincidence_far": "time_far_hz",
     "time_sky_position_coincidence_far": "sky_far_hz",
@@ -38,7 +40,7 @@ def external_coinc(revision: Revision) -> dict[str, Any] | None:
         "gcn_notice_id": _notice_id(joined.notice_id),
         "ivorn": joined.ivorn,
         "observatory": observatory(joined.source),
-        "search": joined.search,
+        "search": _SEARCHES.get(joined.search, joined.search),
         "time_difference": joined.time_difference_ns / 1e9,
         "time_coincidence_far": joined.time_far_hz,
         "time_sky_position_coincidence_far": joined.sky_far_hz,
