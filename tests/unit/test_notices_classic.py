@@ -72,6 +72,7 @@ def test_a_neutrino_is_the_same_event_in_every_form_and_its_rate_is_in_hertz() -
     assert (later.alert_type, later.revision, later.event_id) == ("update", 1, xml.event_id)
     joined = voevent("nasa.gsfc.gcn/AMON#ICECUBE_Cascade_Event", {"Packet_Type": "176", "AMON_ID": "13688925590129"})
     assert read_one(joined).event_id == "136889_25590129"
+    assert refusal(voevent("x#y", {"Packet_Type": "173", "run_id": "1", "event_id": "1e5"})) == "no_event_id"
     unit = voevent("x#y", {"Packet_Type": "173", "run_id": "1", "event_id": "2", "FAR": "3.4"})
     assert read_one(unit).far_hz is None, "a rate without unit is never guessed"
 
@@ -83,6 +84,25 @@ def test_a_text_of_icecube_gives_the_place_of_j2000(data_dir: Any) -> None:
     assert (event.containment, event.systematic_included, event.tense) == (0.9, False, "current")
     assert event.far_hz == pytest.approx(3.4096 / YEAR_S)
     assert gps_ns_to_iso(event.gps_ns) == "2024-04-12T05:33:46.890Z"
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("7.15 [deg radius, statistical plus systematic]", (7.15, 0.68, True)),
+        ("429 [arcmin radius, statistical only]", (7.15, 0.68, False)),
+        ("7.15 [deg radius, stat+sys, 90% containment]", (7.15, 0.9, True)),
+        ("7.15 [deg radius]", (7.15, 0.68, None)),
+        ("7.15 [furlongs]", (None, None, None)),
+        ("Undefined", (None, None, None)),
+    ],
+)
+def test_the_error_of_a_text_says_what_it_holds(told: str, expected: tuple[object, ...]) -> None:
+    text = FERMI_TEXT.replace(b"11.60 [deg radius, statistical only]", told.encode())
+    event = read_one(text)
+    radius = None if event.error_radius_deg is None else round(event.error_radius_deg, 6)
+    assert (radius, event.containment, event.systematic_included) == expected
+    assert event.ra_deg == 176.8
 
 
 def test_a_warning_of_a_supernova_has_no_place_where_its_error_is_the_whole_sky() -> None:

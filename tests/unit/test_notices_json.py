@@ -214,6 +214,11 @@ def test_a_radio_burst_is_timed_at_infinite_frequency() -> None:
     assert late_ns / 1e9 == pytest.approx(279.4226 / 2.41e-4 / 1530**2, rel=1e-6)
 
 
+def test_a_radio_burst_may_have_no_other_time_than_that_at_infinite_frequency() -> None:
+    alone = {"alert_type": "initial", "id": "1", "trigger_time_inf_freq": "2024-09-18 07:19:03.518831+00:00"}
+    assert read_one(dict[str, object](alone)).gps_ns == 1_410_679_161_518_831_000
+
+
 def test_an_update_of_a_radio_burst_that_tells_nothing_moves_it_nowhere() -> None:
     """CHIME's updates hold words alone: read as they stand they would move the event by seconds."""
     assert refusal(FRB | {"alert_type": "update", "update_message": "x"}, "gcn.notices.chime.frb") == "nothing_new"

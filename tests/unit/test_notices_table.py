@@ -7,7 +7,8 @@ from pathlib import Path
 
 from stream.notices import MISSIONS, Mission
 
-PAGE = Path(__file__).parents[2] / "docs/notices.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/notices.md"
 HEADER = "| mission | source | messenger | search | containment | read beside the common | why |"
 MESSENGERS = {"gamma", "x-ray", "optical", "radio", "neutrino"}
 
@@ -28,6 +29,17 @@ def test_the_page_shows_the_table() -> None:
     """Each row of the code stands in docs/notices.md, in the same order; nothing else does."""
     shown = [line for line in PAGE.read_text().splitlines() if line.startswith("| ") and line.count("|") == 8]
     assert [HEADER, *(row(mission) for mission in MISSIONS)] == shown
+
+
+def test_the_page_lists_every_word_of_refusal() -> None:
+    """Words are counted and looked for: the page has those of the code, and no other."""
+    code = "".join(path.read_text() for path in (ROOT / "stream/notices").glob("*.py"))
+    words = set(re.findall(r'NoticeRefused\(\s*"(\w+)"', code)) | {mission.refused for mission in MISSIONS}
+    words |= set(re.findall(r'": "(\w+)"', code[code.index("_OTHERS = {") : code.index("_BOM")]))
+    words |= set(re.findall(r'kind = "(\w+)" if .* else "(\w+)"', code)[0]) | {"commanded", "planned"}
+    listed = PAGE.read_text().partition("## Words of refusal")[2]
+    shown = {word for line in listed.splitlines() if line.startswith("| `") for word in re.findall(r"`(\w+)`", line)}
+    assert words - {""} == shown
 
 
 def test_each_mission_is_read_or_refused() -> None:
