@@ -47,7 +47,7 @@ def read_json(data: object, notice: Notice) -> tuple[tuple[ExternalEvent, Fields
             "too_many", f"{len(parts)} events in a notice of {len(notice.raw)} bytes: at most {_MOST_EVENTS}"
         )
     fields = [Fields(part) for part in parts]
-    return tuple((event_of(each, mission, notice), each) for each in fields)
+    return tuple((event_of(each, mission, notice, has_systematic=False), each) for each in fields)  # GCN's default
 
 
 def _mission_of(data: Mapping[str, object], topic: str) -> Mission:

@@ -42,7 +42,7 @@ class Place:
         return self.ra_deg is not None or bool(self.corners_deg or self.skymap or self.skymap_url)
 
 
-def place_of(fields: Fields, containment: float) -> Place:
+def place_of(fields: Fields, containment: float, has_systematic: bool | None) -> Place:
     """Return the region that a notice tells of.
 
     Parameters
@@ -50,6 +50,8 @@ def place_of(fields: Fields, containment: float) -> Place:
     fields : Fields
     containment : float
         Of this mission's regions, where the notice does not say.
+    has_systematic : bool or None
+        Whether these hold the systematic error, where the notice does not say.
     """
     ra, dec = fields.number("ra", 0, 360), fields.number("dec", -90, 90)
     if ra is None or dec is None:
@@ -60,7 +62,7 @@ def place_of(fields: Fields, containment: float) -> Place:
     return Place(
         ra, dec, major, minor, angle, corners,
         _containment(fields, containment) if has_region else None,
-        _systematic(fields) if has_region else None,
+        _systematic(fields, has_systematic) if has_region else None,
         _map(fields), _url(fields),
     )  # fmt: skip
 
@@ -75,9 +77,9 @@ def _containment(fields: Fields, default: float) -> float | None:
     return told
 
 
-def _systematic(fields: Fields) -> bool | None:
+def _systematic(fields: Fields, default: bool | None) -> bool | None:
     told = fields.flag("systematic_included")
-    return False if fields.get("systematic_included") is None else told
+    return default if fields.get("systematic_included") is None else told
 
 
 def _ellipse(fields: Fields) -> tuple[float | None, float | None, float | None]:

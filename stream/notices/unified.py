@@ -45,8 +45,16 @@ class Notice:
     topic: str = ""
 
 
-def event_of(fields: Fields, mission: Mission, notice: Notice) -> ExternalEvent:
+def event_of(fields: Fields, mission: Mission, notice: Notice, *, has_systematic: bool | None = None) -> ExternalEvent:
     """Return the event that a notice tells of.
+
+    Parameters
+    ----------
+    fields : Fields
+    mission : Mission
+    notice : Notice
+    has_systematic : bool or None
+        Whether a radius holds the systematic error where the notice does not say.
 
     Raises
     ------
@@ -58,7 +66,7 @@ def event_of(fields: Fields, mission: Mission, notice: Notice) -> ExternalEvent:
     alert_type, tense = _one_of(fields, "alert_type", ALERT_TYPES), _one_of(fields, "alert_tense", TENSES)
     if tense in ("commanded", "planned"):
         raise NoticeRefused(tense, f"notice of {mission.name} is {tense}: nothing happened")
-    place = place_of(fields, mission.containment)
+    place = place_of(fields, mission.containment, has_systematic)
     issued_ns = fields.time_ns("alert_datetime")
     event_id, notice_id, names = _identity(fields, mission)
     if alert_type == "retraction":
