@@ -17,7 +17,8 @@
     ├── ModelError              a network that is missing, altered or does not fit
     │   └── ProviderError       the accelerator asked for is not there
     ├── StoreError              recent events of other messengers could not be kept or read
-    └── PublishError            an alert could not be made or sent
+    ├── PublishError            an alert could not be made or sent
+    └── ActionFailed            what a telescope wants done about an alert was not done; it is tried again
 
 An error names the thing, the value and the remedy. It is logged once, where it is handled.
 """
@@ -96,3 +97,7 @@ class StoreError(TocsinError):
 
 class PublishError(TocsinError):
     """An alert could not be made or sent."""
+
+
+class ActionFailed(TocsinError):  # noqa: N818 - the name says what happened
+    """What was to be done about an alert was not done: a command that failed, a server that refused."""

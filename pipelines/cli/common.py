@@ -8,10 +8,13 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from stream.errors import ConfigurationError
 
 if TYPE_CHECKING:  # half of what a command takes to print its help
     from stream.settings import Settings
@@ -84,6 +87,17 @@ def one_of(text: str, *allowed: int) -> Any:
         return value
 
     return typer.Option(help=f"{text}: {choice}.", callback=check)
+
+
+def start_from(text: str) -> str | int:
+    """Return a place to start from: a word, or Unix nanoseconds."""
+    if text in ("latest", "earliest"):
+        return text
+    try:
+        time = datetime.fromisoformat(text)
+        return int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * 1e9)
+    except (ValueError, OverflowError) as error:
+        raise ConfigurationError(f"--from {text}: use latest, earliest, or a time like 2026-11-22T00:00Z") from error
 
 
 def show(result: object) -> None:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from pipelines.cli import alerts, data, decide, evaluate, exhibit, listen, models, operate
+from pipelines.cli.subscribe import subscribe
 from stream import __version__
 from stream.errors import ConfigurationError, Fenced, RuleError, TocsinError
 from stream.text import clean
@@ -24,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    operate.run, exhibit.demo, data.simulate, data.replay, data.localize, data.fetch, listen.listen, alerts.subscribe,
+    operate.run, exhibit.demo, data.simulate, data.replay, data.localize, data.fetch, listen.listen, subscribe,
     alerts.skymap, alerts.page, decide.retract, decide.confirm, operate.doctor,
 ):  # fmt: skip
     app.command()(command)

@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.alerts import start_from
-from pipelines.cli.common import Broker, Config, Json, number, settings_from, show
+from pipelines.cli.common import Broker, Config, Json, number, settings_from, show, start_from
 from stream.errors import TransportError
 from stream.records import ExternalEvent
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -27,6 +28,30 @@ _EXTRA = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source is read, where it is not as notices are.
+
+    Attributes
+    ----------
+    places : mapping of (str, int) to int
+        Offsets at which topics' partitions are read on from, whatever start and group say.
+    instance : str or None
+        A fixed name in the group: who comes back after it was killed gets its partitions at once.
+    extra : mapping
+        More librdkafka settings.
+    monotonic : callable
+    """
+
+    places: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    instance: str | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+_AS_NOTICES = Reading()
+
+
 class KafkaSource:
     """Hand out the messages of some topics.
 
@@ -43,7 +68,7 @@ class KafkaSource:
         nanoseconds at which it begins in any case.
     silence : SilenceWatch, optional
         For a source that has heartbeats.
-    monotonic : callable
+    reading : Reading
     """
 
     ended = False
@@ -51,18 +76,26 @@ class KafkaSource:
     def __init__(
         self, name: str, settings: KafkaSettings, topics: Sequence[str], group: str, clock: Clock,
         start: str | int = "committed", silence: SilenceWatch | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
+        reading: Reading = _AS_NOTICES,
     ) -> None:  # fmt: skip
         self.name = name
-        self._clock, self._monotonic, self._silence = clock, monotonic, silence
+        self._clock, self._monotonic, self._silence = clock, reading.monotonic, silence
         self._heartbeat = None if silence is None else silence.topic
         self._absent: set[str] = set()
         self._late: list[Message] = []
-        self._committed_s = monotonic()
+        self._committed_s = reading.monotonic()
         self._pending = False
         wanted = list(dict.fromkeys([*topics, *([] if silence is None else [silence.topic])]))
-        self._consumer = Consumer(settings, wanted, start, group, foreign=Foreign(self._no_topic, _EXTRA))
+        self._consumer = Consumer(
+            settings, wanted, start, group, reading.instance,
+            foreign=Foreign(self._no_topic, _EXTRA | dict(reading.extra), reading.places),
+        )  # fmt: skip
         log.info("source_opened", source=name, brokers=settings.bootstrap_servers, group=group, topics=len(topics))
+
+    @property
+    def places(self) -> dict[tuple[str, int], int]:
+        """Where each partition is read on from, by topic and number, behind what :meth:`poll` returned."""
+        return {(topic, n): at for (topic, n), at in self._consumer.places.items() if topic != self._heartbeat}
 
     @property
     def silent(self) -> bool:
@@ -103,9 +136,9 @@ class KafkaSource:
 
     def done(self, messages: Sequence[SourceMessage]) -> None:
         """Move the place on; the broker is told about once a second."""
-        for message in messages:
-            if message.origin is not None:
-                self._consumer.store(message.origin)
+        last = {(m.topic, m.origin.partition): m.origin for m in messages if m.origin is not None}
+        for origin in last.values():
+            self._consumer.store(origin)
         self._pending |= bool(messages)
         self._commit()
 

@@ -43,6 +43,12 @@ class ReceivedAlert:
         The message's value.
     received_unix_ns : int
         The broker's timestamp.
+    headers : tuple of (str, bytes)
+        The message's, as they came.
+    source : str
+        What it came from: ``local``, ``gcn``, ``scimma`` or ``files``.
+    place : str
+        For people: ``topic[partition]@offset``, or a file's path.
     """
 
     record: dict[str, Any]
@@ -51,6 +57,9 @@ class ReceivedAlert:
     topic: str
     offset: int
     received_unix_ns: int
+    headers: tuple[tuple[str, bytes], ...] = ()
+    source: str = "local"
+    place: str = ""
 
     @property
     def superevent_id(self) -> str:

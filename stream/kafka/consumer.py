@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import confluent_kafka
 import structlog
@@ -28,6 +28,8 @@ _CLOSE_S = 10.0
 _AGAIN_S = 0.2
 _END_S = 2.0
 _KEPT = ("committed", "unread")
+LAST = "last:"
+_MARKS = 16
 _OF_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 
 FATAL = {KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
@@ -57,10 +59,13 @@ class Foreign:
         broker of our own, a topic that is not allowed is an error.
     extra : mapping
         More librdkafka settings.
+    places : mapping of (str, int) to int
+        Offsets at which topics' partitions are read on from, whatever the start and the group's place are.
     """
 
     on_no_topic: Callable[[str, str], None]
     extra: Mapping[str, object]
+    places: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
 
 class Consumer:
@@ -70,9 +75,10 @@ class Consumer:
     ----------
     settings : KafkaSettings
     topics : sequence of str
-    start : {"committed", "unread", "earliest", "latest"} or int
+    start : {"committed", "unread", "earliest", "latest", "last:N"} or int
         Where to begin; an int is a Unix time in nanoseconds. ``committed`` falls back to ``latest``, ``unread`` to
-        ``earliest``.
+        ``earliest``. ``last:N`` begins at least N messages before each partition's end: half of what a transactional
+        topic holds may be marks of transactions.
     group_id : str, optional
         Instead of the settings' group; a reader that keeps no place gets one of its own.
     instance_id : str, optional
@@ -105,7 +111,7 @@ class Consumer:
         self._closed = False
         self._assigned: frozenset[tuple[str, int]] = frozenset()
         self._paused: frozenset[tuple[str, int]] = frozenset()
-        self._next: dict[tuple[str, int], int] = {}
+        self._next: dict[tuple[str, int], int] = dict(foreign.places if foreign is not None else {})
         self._watch = BrokerWatch("consumer")
         if start not in _KEPT and group_id is None:
             group_id = f"{settings.group_id}-{uuid.uuid4().hex[:12]}"
@@ -141,6 +147,11 @@ class Consumer:
     def assigned(self) -> list[tuple[str, int]]:
         """Partitions that this consumer reads; kept here, for asking librdkafka may wait for a broker."""
         return sorted(self._assigned)
+
+    @property
+    def places(self) -> dict[tuple[str, int], int]:
+        """Where each partition is read on from, by topic and number: behind the last message that was handed out."""
+        return dict(self._next)
 
     def standing(self) -> dict[str, Standing]:
         """Return how each topic that has been read stands, as of the last poll."""
@@ -267,6 +278,9 @@ class Consumer:
         if isinstance(self._start, int):
             wanted = [TopicPartition(p.topic, p.partition, self._start // 1_000_000) for p in partitions]
             return self._at_time(consumer, wanted)
+        if isinstance(self._start, str) and self._start.startswith(LAST):
+            count = int(self._start.removeprefix(LAST))
+            return [TopicPartition(p.topic, p.partition, self._before_end(consumer, p, count)) for p in partitions]
         if self._start == "earliest":
             return [TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in partitions]
         return [TopicPartition(p.topic, p.partition, self._end(consumer, p)) for p in partitions]
@@ -280,6 +294,15 @@ class Consumer:
             return int(OFFSET_END)
         self._next[partition.topic, partition.partition] = end
         return int(end)
+
+    def _before_end(self, consumer: confluent_kafka.Consumer, partition: TopicPartition, count: int) -> int:
+        """Return an offset that so many messages follow, each with the mark of a transaction of its own."""
+        try:
+            low, high = consumer.get_watermark_offsets(partition, timeout=_END_S)
+        except confluent_kafka.KafkaException as error:
+            self._watch(error.args[0])
+            return int(OFFSET_BEGINNING)
+        return max(int(low), int(high) - 2 * count - _MARKS)
 
     def _at_time(self, consumer: confluent_kafka.Consumer, wanted: list[TopicPartition]) -> list[TopicPartition]:
         """Look the offsets up, as often as a missing leader makes it fail within the operation's time."""

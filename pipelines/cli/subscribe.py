@@ -1,0 +1,151 @@
+"""``subscribe``: alerts at the telescope."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.common import Broker, Config, Json, number, settings_from, start_from
+
+if TYPE_CHECKING:
+    from pipelines.subscribe.delivery import Delivery
+    from pipelines.subscribe.running import Asked
+    from stream.settings import Settings
+
+
+def subscribe(
+    source: Annotated[
+        list[str] | None, typer.Option(help="gcn, scimma, or local (the settings' broker, the default); repeat.")
+    ] = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(help="Alert topic, Avro or JSON; gcn:NAME for one source; repeat. Else the usual one of each."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="latest, earliest, last:N, or a UTC time such as 2026-11-22T00:00Z; else where it was, or latest.",
+        ),
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", help="End after so many alerts.", min=1)] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep each alert's message in this folder.")] = None,
+    on_alert: Annotated[
+        str | None, typer.Option(help="Start this command for each alert: its words, no shell; JSON on its input.")
+    ] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="Post each alert as JSON to this URL, signed with TOCSIN_WEBHOOK_SECRET.")
+    ] = None,
+    slack: Annotated[str | None, typer.Option(help="Post a line of text for each alert, as Slack takes it.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The subscription's name: what it remembers, and its group at the broker.")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder of what subscriptions remember.")] = None,
+    test: Annotated[
+        bool | None, typer.Option("--test/--no-test", help="Test alerts too; by default local delivers them alone.")
+    ] = None,
+    timeout: Annotated[float | None, number("End after so many seconds; without it never.", 0.1, 1e8)] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Only events that another messenger's coincides with.")
+    ] = False,
+    joint_far: Annotated[
+        str | None, typer.Option(help="Only with a joint false-alarm rate of at most this: 1/month, 1/10year, or Hz.")
+    ] = None,
+    messenger: Annotated[
+        list[str] | None, typer.Option(help="Only with this messenger: gamma, neutrino, radio, x-ray, optical; repeat.")
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+    broker: Broker = None,
+) -> None:
+    """Receive alerts as a telescope does, each one once; ours and LVK's, Avro or JSON, of one broker or several.
+
+    Waits for a topic that is not there yet. SIGTERM, Ctrl-C, and an output that nobody reads any more end it. Exit
+    code 1 if --timeout passed before the alerts of --count came. What a rule asks for must hold of one alert; from
+    then on every alert of its event passes: that it coincides no longer, that it is withdrawn.
+
+    With --name, an action (--on-alert, --webhook, --slack) or a public source it remembers what it delivered: after
+    a restart it goes on where it was, nothing is lost, nothing is done twice without the same key, and what failed
+    is tried again for an hour, then kept: `tocsin alerts dead`.
+
+    Examples
+    --------
+      tocsin subscribe --topic alerts.gw --json
+
+      tocsin subscribe --from earliest -n 1 --out alerts/
+
+      tocsin subscribe --source gcn --source scimma --on-alert ./slew.sh --name my-telescope
+
+      tocsin subscribe --joint-far 1/year --messenger gamma
+    """
+    from pipelines.subscribe.running import Asked
+    from pipelines.subscribe.written import Options, doings_of_options, route_of_options
+
+    settings = settings_from(config, broker)
+    options = Options(
+        joint=joint, joint_far=joint_far, messengers=tuple(messenger or ()), out=out,
+        command=tuple(shlex.split(on_alert)) if on_alert is not None else None, webhook=webhook, slack=slack,
+    )  # fmt: skip
+    doings = doings_of_options(options, os.environ)
+    asked = Asked(
+        sources=tuple(source or ("local",)), topics=tuple(topic or ()), routes=(route_of_options(options, doings),),
+        doings=doings, start=_start(start), name=name, folder=state, tests=test, written=options.written(),
+    )  # fmt: skip
+    _follow(settings, asked, count, timeout, as_json=as_json)
+
+
+def _follow(settings: Settings, asked: Asked, count: int | None, timeout_s: float | None, *, as_json: bool) -> None:
+    """Print what is delivered, until so many alerts came, the time is over or somebody ends it."""
+    from pipelines.cli.waiting import leaving
+    from pipelines.subscribe.running import opened
+
+    stop, came = threading.Event(), 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an alert's letters need not be the terminal's
+    with leaving(stop, timeout_s):
+        asked = _from_the_beginning_of_what_is_to_come(settings, asked)
+        with opened(settings, asked, os.environ) as engine:
+            for delivery in engine.deliveries(stop):
+                came += 1
+                _print(delivery, as_json)
+                if came == count:
+                    stop.set()  # and come back once more: what was printed is done with
+    if timeout_s is not None and count is not None and came < count:
+        raise typer.Exit(1)
+
+
+def _print(delivery: Delivery, as_json: bool) -> None:
+    if as_json:
+        typer.echo(delivery.as_json())
+    else:
+        from pipelines.subscribe.coloured import print_line
+
+        print_line(delivery)
+    sys.stdout.flush()
+
+
+def _from_the_beginning_of_what_is_to_come(settings: Settings, asked: Asked) -> Asked:
+    """Begin at the beginning of a topic that is yet to be made: all that comes to it is new."""
+    from dataclasses import replace
+
+    from pipelines.cli.waiting import is_there
+    from pipelines.subscribe.opened import topics_of
+
+    if "local" not in asked.sources or asked.start not in (None, "latest"):
+        return asked
+    absent = [is_there(settings, topic) is False for topic in topics_of("local", settings, asked.topics)]
+    return replace(asked, start="earliest") if any(absent) and asked.sources == ("local",) else asked
+
+
+def _start(text: str | None) -> str | int | None:
+    """Return a place to start from: a word, or Unix nanoseconds."""
+    from pipelines.subscribe.opened import last_count
+
+    return text if text is None or last_count(text) is not None else start_from(text)

@@ -1,0 +1,113 @@
+"""One POST to a server that a person named: https, or this machine itself; no redirect, no proxy, with a deadline."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from stream.errors import ActionFailed, ConfigurationError
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_MOST_READ = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to post; the whole URL may be a secret, and only its host is shown.
+
+    Attributes
+    ----------
+    host : str
+    port : int
+    path : str
+    secure : bool
+    """
+
+    host: str
+    port: int
+    path: str
+    secure: bool
+
+    @property
+    def shown(self) -> str:
+        """Host and port."""
+        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}/…"
+
+
+def target_of(url: str) -> Target:
+    """Return where a URL points to.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none, not https and not of this machine, or holds a user or password; the URL is not repeated.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+        parts = urlsplit("")
+    if not host or parts.scheme not in ("https", "http") or any(not "!" <= c <= "~" for c in url):
+        raise ConfigurationError("the URL of a webhook is none: write https://host/path")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"the URL of {host} holds credentials: a webhook's secret comes from the environment")
+    if parts.scheme == "http" and host not in _LOCAL:
+        raise ConfigurationError(f"http://{host} is not encrypted: use https (http is for localhost alone)")
+    secure = parts.scheme == "https"
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(host, port or (443 if secure else 80), path, secure)
+
+
+def post(target: Target, body: bytes, headers: Mapping[str, str], timeout_s: float) -> None:
+    """Send a body, and return when the server took it.
+
+    Raises
+    ------
+    ActionFailed
+        If it cannot be reached in time, or answers with anything but 2xx: a redirect is not followed.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    connection = _connection(target, timeout_s)
+    try:
+        connection.request("POST", target.path, body, {"User-Agent": "tocsin", "Connection": "close", **headers})
+        if connection.sock is not None:
+            connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
+        response = connection.getresponse()
+        response.read(_MOST_READ)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ActionFailed(f"{target.shown} did not answer: {type(error).__name__} {error}") from error
+    finally:
+        connection.close()
+    if not 200 <= response.status < 300:
+        kind = " (redirects are not followed)" if 300 <= response.status < 400 else ""
+        raise ActionFailed(f"{target.shown} answered {response.status}{kind}")
+
+
+def reach(target: Target, timeout_s: float) -> None:
+    """Connect and leave again, without asking for anything.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no connection.
+    """
+    connection = _connection(target, timeout_s)
+    try:
+        connection.connect()
+    except OSError as error:
+        raise ConfigurationError(f"{target.shown} cannot be reached: {error}") from error
+    finally:
+        connection.close()
+
+
+def _connection(target: Target, timeout_s: float) -> http.client.HTTPConnection:
+    if target.secure:
+        return http.client.HTTPSConnection(
+            target.host, target.port, timeout=timeout_s, context=ssl.create_default_context()
+        )
+    return http.client.HTTPConnection(target.host, target.port, timeout=timeout_s)

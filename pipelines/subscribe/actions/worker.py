@@ -1,0 +1,189 @@
+"""A thread for each action: takes what is due from its queue, does it, tries again later, and gives up in the end."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from pipelines.subscribe.actions.action import Action, Call
+from pipelines.subscribe.queue import Job, Queue
+from stream.errors import ActionFailed, TocsinError
+from stream.text import clean
+
+log = structlog.get_logger()
+_FIRST_S, _LONGEST_S = 1.0, 300.0
+_IDLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """An action, and the age at which what it could not do is given up."""
+
+    action: Action
+    give_up_s: float = 3600.0
+
+
+def backoff_s(attempt: int) -> float:
+    """Return how long after its ``attempt``-th failure a job is tried again: 1, 2, 4 … at most 300 s."""
+    return float(min(_FIRST_S * 2.0 ** min(attempt - 1, 30), _LONGEST_S))
+
+
+class Worker:
+    """Do the jobs of one action; :meth:`step` does one, the thread calls it.
+
+    Parameters
+    ----------
+    name : str
+    doing : Doing
+    queue : Queue
+    unix_ns : callable
+    """
+
+    def __init__(self, name: str, doing: Doing, queue: Queue, unix_ns: Callable[[], int] = time.time_ns) -> None:
+        self.name = name
+        self._doing, self._queue, self._unix_ns = doing, queue, unix_ns
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.done = self.failed = self.dead = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._work, name=f"action-{self.name}", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._wake.set()
+
+    def end(self) -> None:
+        """Take nothing more up."""
+        self._stop.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for what runs now; whether it has ended."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
+
+    def cancel(self) -> None:
+        """End what runs now."""
+        self._doing.action.cancel()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if not self.step():
+                    self._rest()
+            except sqlite3.Error as error:
+                log.error("action_queue_failed", action=self.name, error=str(error), remedy="free the disk of --state")
+                self._stop.wait(_IDLE_S)
+
+    def _rest(self) -> None:
+        """Wait until something is queued, or what was put off is due."""
+        due_ns = self._queue.next_due_ns(self.name)
+        wait_s = _IDLE_S if due_ns is None else min(_IDLE_S, max(0.01, (due_ns - self._unix_ns()) / 1e9))
+        self._wake.wait(wait_s)
+        self._wake.clear()
+
+    def step(self) -> bool:
+        """Do one job; whether there was one."""
+        job = self._queue.take(self.name, self._unix_ns())
+        if job is None:
+            return False
+        try:
+            self._doing.action.run(Call.of(job))
+        except ActionFailed as error:
+            self._failed(job, clean(str(error)))
+        except (TocsinError, ValueError, KeyError) as error:  # the state file holds what cannot be read any more
+            self._give_up(job, clean(repr(error)))
+        else:
+            self._queue.done(job)
+            self.done += 1
+        return True
+
+    def _failed(self, job: Job, error: str) -> None:
+        now_ns = self._unix_ns()
+        next_ns = now_ns + round(backoff_s(job.attempt) * 1e9)
+        if self._stop.is_set():  # it was ended by us: no failure of its own
+            self._queue.again(job, error, now_ns)
+            return
+        if next_ns - job.first_ns > self._doing.give_up_s * 1e9:
+            self._give_up(job, error)
+            return
+        self.failed += 1
+        log.warning(
+            "action_failed", action=self.name, superevent_id=clean(job.superevent_id, 64), attempt=job.attempt,
+            error=error, again_s=backoff_s(job.attempt),
+        )  # fmt: skip
+        self._queue.again(job, error, next_ns)
+
+    def _give_up(self, job: Job, error: str) -> None:
+        self.dead += 1
+        log.error(
+            "action_given_up", action=self.name, superevent_id=clean(job.superevent_id, 64), attempts=job.attempt,
+            error=error, remedy="look at `tocsin alerts dead`",
+        )  # fmt: skip
+        self._queue.give_up(job, error, self._unix_ns())
+
+
+class Workers:
+    """The threads of a subscription's actions; a context manager.
+
+    Parameters
+    ----------
+    doings : mapping of str to Doing
+    queue : Queue
+    finish_s : float
+        How long what runs at the end may take, and what is due.
+    """
+
+    def __init__(self, doings: Mapping[str, Doing], queue: Queue, finish_s: float = 10.0) -> None:
+        self._queue = queue
+        self._finish_s = finish_s
+        self._workers = {name: Worker(name, doing, queue) for name, doing in doings.items()}
+
+    @property
+    def dead(self) -> int:
+        """How many jobs were given up."""
+        return sum(worker.dead for worker in self._workers.values())
+
+    def wake(self, actions: Iterable[str]) -> None:
+        """Tell the actions that something is queued."""
+        for name in actions:
+            if name in self._workers:
+                self._workers[name].wake()
+
+    def __enter__(self) -> Workers:
+        """Begin, with what an earlier process left too."""
+        for worker in self._workers.values():
+            worker.start()
+        lost = {name: count for name, count in self._queue.waiting().items() if name not in self._workers}
+        if lost:
+            log.warning("jobs_without_action", waiting=lost, hint="the action has another name now, or is gone")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do what is due within the time, end what takes longer, and leave the rest in the file."""
+        deadline_s = time.monotonic() + self._finish_s
+        self._finish(deadline_s)
+        for worker in self._workers.values():
+            worker.end()
+        for worker in self._workers.values():
+            if not worker.join(max(0.0, deadline_s - time.monotonic())):
+                worker.cancel()
+                worker.join(self._finish_s)
+
+    def _finish(self, deadline_s: float) -> None:
+        """Wait while something is due that can still be done."""
+        while time.monotonic() < deadline_s:
+            due = [self._queue.next_due_ns(name) for name in self._workers]
+            if all(ns is None or ns > time.time_ns() for ns in due):
+                return
+            time.sleep(0.01)

@@ -1,0 +1,250 @@
+"""The engine of a subscription: messages of several sources in, each alert delivered once, in its event's order.
+
+::
+
+    sources ──▶ read ──▶ known? test? overtaken? withdrawn? ──▶ rules ──▶ delivered ──▶ written ──▶ place moves on
+                                                                              │             └──▶ queues of the actions
+                                                                              └ whoever iterates
+
+What is delivered is written when whoever iterates comes back for the next: a process that is killed meanwhile gets it
+again. Then its jobs stand in the state file, and then only does the source's place move on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import structlog
+
+from pipelines.sources.message import Source, SourceMessage
+from pipelines.subscribe.delivery import Delivery
+from pipelines.subscribe.identity import Identity, identity_of, is_test
+from pipelines.subscribe.received import ReceivedAlert, receive
+from pipelines.subscribe.routes import Judged, Route, RuleVerdict
+from pipelines.subscribe.state import Accepted, NewJob, State
+from stream.errors import DataError
+from stream.kafka.consumer import Message
+from stream.metrics import MESSAGES_REFUSED
+
+log = structlog.get_logger()
+_POLL_S = 0.1
+_POLL_ONE_OF_SEVERAL_S = 0.02
+_COMMIT_S = 0.02
+"""Longest that an alert waits for those that came with it, before its actions begin."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A source that knows where it is read on from."""
+
+    @property
+    def places(self) -> dict[tuple[str, int], int]:
+        """Offsets by topic and partition, behind what it handed out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What is asked for.
+
+    Attributes
+    ----------
+    routes : tuple of Route
+    name : str
+        Empty where nothing is remembered.
+    tests : mapping of str to bool
+        Whether test alerts of a source are delivered; of a source that is not named they are.
+    """
+
+    routes: tuple[Route, ...] = (Route(),)
+    name: str = ""
+    tests: Mapping[str, bool] = field(default_factory=dict)
+
+
+class Engine:
+    """Deliver alerts.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    state : State
+    subscription : Subscription
+    on_work : callable
+        Told which actions have something to do.
+    unix_ns : callable
+        The present.
+    each : bool
+        Write every delivery by itself, when whoever iterates comes back; else those that came together, together.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], state: State, subscription: Subscription,
+        on_work: Callable[[set[str]], None] = lambda actions: None, unix_ns: Callable[[], int] = time.time_ns,
+        each: bool = False,
+    ) -> None:  # fmt: skip
+        self._sources = sources
+        self._state = state
+        self._subscription = subscription
+        self._on_work = on_work
+        self._unix_ns = unix_ns
+        self._commit_s = 0.0 if each else _COMMIT_S
+        self._placed: set[tuple[str, str, int]] = set()
+        self.passed_over: Counter[str] = Counter()
+
+    def deliveries(self, stop: threading.Event) -> Generator[Delivery, None, None]:
+        """Yield what is delivered, until stopped or all sources have ended.
+
+        Raises
+        ------
+        TransportError
+            For an error of a source that will not mend itself.
+        sqlite3.Error
+            If the state file takes nothing.
+        """
+        wait_s = _POLL_S if len(self._sources) == 1 else _POLL_ONE_OF_SEVERAL_S
+        while not stop.is_set():
+            for source in self._sources:
+                if not source.ended:
+                    batch = source.poll(wait_s)
+                    self._place(source, batch)
+                    yield from self._batch(source, batch, stop)
+            if all(source.ended for source in self._sources):
+                return
+
+    def _place(self, source: Source, batch: Sequence[SourceMessage]) -> None:
+        """Write down where a partition is begun, before anything of it is delivered: a restart begins there too."""
+        if not isinstance(source, Placed):
+            return
+        begun = {(source.name, topic, number): offset for (topic, number), offset in source.places.items()}
+        fresh = begun.keys() - self._placed
+        if not fresh:
+            return
+        for message in reversed(batch):
+            if message.origin is not None:
+                begun[source.name, message.origin.topic, message.origin.partition] = message.origin.offset
+        for partition in fresh:
+            self._state.accept(Accepted((partition, begun[partition])))
+        self._placed |= fresh
+        self._state.flush(self._unix_ns())
+
+    def _batch(self, source: Source, batch: Sequence[SourceMessage], stop: threading.Event) -> Iterator[Delivery]:
+        """Deliver messages that came together; what is done with is written before the last, if they take long."""
+        done: list[SourceMessage] = []
+        begun_s = time.monotonic()
+        for message in batch:
+            if stop.is_set():
+                break
+            delivery, accepted = self._considered(message)
+            if delivery is not None:
+                try:
+                    yield delivery
+                except GeneratorExit:  # who iterated does not come back: this one is not done with
+                    self._commit(source, done)
+                    raise
+            self._state.accept(accepted)
+            done.append(message)
+            if time.monotonic() - begun_s >= self._commit_s:
+                self._commit(source, done)
+                done, begun_s = [], time.monotonic()
+        self._commit(source, done)
+
+    def _commit(self, source: Source, done: Sequence[SourceMessage]) -> None:
+        busy = self._state.flush(self._unix_ns())
+        if busy:
+            self._on_work(busy)
+        if done:
+            source.done(done)
+
+    def _considered(self, message: SourceMessage) -> tuple[Delivery | None, Accepted]:
+        origin = message.origin
+        place = None if origin is None else ((message.source, origin.topic, origin.partition), origin.offset + 1)
+        alert = self._read(message)
+        if alert is None:
+            return None, Accepted(place)
+        test = is_test(alert.superevent_id, alert.headers)
+        if test and not self._subscription.tests.get(message.source, True):
+            self.passed_over["test"] += 1
+            return None, Accepted(place)
+        identity = identity_of(alert, self._unix_ns())
+        if self._state.knows(identity.key):
+            self.passed_over["repeated"] += 1
+            return None, Accepted(place)
+        if not self._in_order(identity):
+            return None, Accepted(place, identity)
+        return self._delivered(alert, identity, place, test)
+
+    def _read(self, message: SourceMessage) -> ReceivedAlert | None:
+        """Return a message's alert; what is none is counted, named and passed over."""
+        try:
+            return received(message)
+        except DataError as error:
+            MESSAGES_REFUSED.labels(message.topic).inc()
+            self.passed_over["refused"] += 1
+            log.warning("not_an_alert", source=message.source, place=message.place, error=str(error))
+            return None
+
+    def _in_order(self, identity: Identity) -> bool:
+        """Whether an alert may still be acted upon: its event is not withdrawn, and nothing newer of it was delivered.
+
+        A retraction always may: whoever was told must hear of it, however late.
+        """
+        standing = self._state.standing(identity.superevent_id)
+        if standing is None or identity.is_retraction:
+            return True
+        if standing.withdrawn is not None and identity.place <= standing.withdrawn:
+            why = "withdrawn"
+        elif identity.place < standing.newest:
+            why = "overtaken"
+        else:
+            return True
+        self.passed_over[why] += 1
+        log.info(f"alert_{why}", superevent_id=identity.superevent_id, alert_type=identity.alert_type)
+        return False
+
+    def _delivered(
+        self, alert: ReceivedAlert, identity: Identity, place: tuple[tuple[str, str, int], int] | None, test: bool
+    ) -> tuple[Delivery | None, Accepted]:
+        told = self._state.told(identity.superevent_id)
+        verdicts = tuple(_verdict(route, alert, identity, route.name in told) for route in self._subscription.routes)
+        rules = tuple(verdict.rule for verdict in verdicts if verdict.delivered)
+        if not rules:
+            self.passed_over["not asked for"] += 1
+            return None, Accepted(place, identity)
+        actions = tuple(dict.fromkeys(a for r in self._subscription.routes if r.name in rules for a in r.actions))
+        delivery = Delivery.of(alert, identity, self._subscription.name, verdicts, actions, test)
+        jobs = tuple(NewJob(action, identity.key) for action in actions)
+        if not jobs:
+            return delivery, Accepted(place, identity, rules)
+        return delivery, Accepted(place, identity, rules, jobs, alert.raw, delivery.to_keep())
+
+
+def received(message: SourceMessage) -> ReceivedAlert:
+    """Return the alert of a source's message.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    origin = message.origin or Message(message.topic, 0, 0, None, message.payload, message.headers, 0)
+    alert = receive(origin)
+    return ReceivedAlert(
+        alert.record, alert.extra, alert.raw, alert.topic, alert.offset, alert.received_unix_ns, message.headers,
+        message.source, message.place,
+    )  # fmt: skip
+
+
+def _verdict(route: Route, alert: ReceivedAlert, identity: Identity, told: bool) -> RuleVerdict:
+    """Return what a rule says; whoever was told of an event hears all that follows of it.
+
+    A retraction tells nothing that a rule could ask for; a rule that asks for nothing passes it, as all.
+    """
+    judged = route.judge(alert)
+    if identity.is_retraction and not judged.reasons and not judged.matched:
+        judged = Judged(False, ("withdraws the event",))
+    return RuleVerdict(route.name, judged, followed=told and not judged.matched)

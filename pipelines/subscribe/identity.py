@@ -1,0 +1,108 @@
+"""Which alert a message is, whatever broker and form it came by: LVK's from GCN (JSON) and from SCiMMA (Avro) is one.
+
+A message's id alone proves nothing: whoever may write to a topic can take the id of an alert that is yet to come. So an
+alert is known again by all that it says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from pipelines.subscribe.received import ReceivedAlert
+
+_FUTURE_NS = 60_000_000_000
+_TESTS = ("T", "M")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which alert it is, and its place among those of its superevent.
+
+    Attributes
+    ----------
+    key : str
+        SHA-256 of what it says, in hexadecimal.
+    superevent_id, alert_type : str
+    revision : int or None
+        Where the alert tells it, as this pipeline's do.
+    created_ns : int
+        When it was made, Unix; a time that is no time, or lies ahead of the present, is the present.
+    """
+
+    key: str
+    superevent_id: str
+    alert_type: str
+    revision: int | None
+    created_ns: int
+
+    @property
+    def is_retraction(self) -> bool:
+        """Whether it withdraws its superevent."""
+        return self.alert_type == "RETRACTION"
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What later alerts of the same superevent have more of: the time, to the second, then the revision."""
+        return self.created_ns, -1 if self.revision is None else self.revision
+
+
+def identity_of(alert: ReceivedAlert, now_unix_ns: int) -> Identity:
+    """Return which alert it is.
+
+    Parameters
+    ----------
+    alert : ReceivedAlert
+    now_unix_ns : int
+        Bounds the time that the alert claims to be made at, so that none can hide all that follow it.
+    """
+    record, revision = alert.record, alert.extra.get("revision")
+    number = (
+        revision if isinstance(revision, int) and not isinstance(revision, bool) and 0 <= revision < 2**31 else None
+    )
+    created_ns = _unix_ns(str(record["time_created"]))
+    latest_ns = now_unix_ns + _FUTURE_NS
+    return Identity(
+        key=content_key(record),
+        superevent_id=alert.superevent_id,
+        alert_type=str(record["alert_type"]),
+        revision=number,
+        created_ns=now_unix_ns if created_ns is None or not 0 <= created_ns <= latest_ns else created_ns,
+    )
+
+
+def content_key(record: Mapping[str, Any]) -> str:
+    """Return the mark of a record of our alert schema, the same whether it came as Avro or as JSON."""
+    marks: list[bytes] = []
+
+    def mark(value: object) -> str:
+        if not isinstance(value, bytes):
+            raise TypeError(type(value).__name__)
+        marks.append(value)
+        return f"bytes {len(marks)}"
+
+    text = json.dumps(record, sort_keys=True, default=mark)
+    digest = sha256(text.encode(errors="surrogatepass"))
+    for value in marks:
+        digest.update(b"%d:" % len(value))
+        digest.update(value)
+    return digest.hexdigest()
+
+
+def is_test(superevent_id: str, headers: Sequence[tuple[str, bytes]]) -> bool:
+    """Return whether an alert is a test or mock: by its id (``TS…``, ``MS…``), or by hop's header."""
+    return superevent_id.startswith(_TESTS) or any(
+        name == "_test" and value.strip().lower() not in (b"", b"false") for name, value in headers
+    )
+
+
+def _unix_ns(text: str) -> int | None:
+    try:
+        time = datetime.fromisoformat(text)
+        return round(time.replace(tzinfo=time.tzinfo or UTC).timestamp()) * 1_000_000_000
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,60 @@
+"""Rules and what each leads to: an alert goes in, what each rule says of it comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipelines.subscribe.received import ReceivedAlert
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a rule says of an alert.
+
+    Attributes
+    ----------
+    matched : bool
+    reasons : tuple of str
+        What matched, and what not.
+    unknown : tuple of str
+        What the rule asks for and the alert does not tell.
+    """
+
+    matched: bool
+    reasons: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+Judge = Callable[[ReceivedAlert], Judged]
+
+
+def everything(alert: ReceivedAlert) -> Judged:
+    """Let every alert pass."""
+    return Judged(True)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A rule by its name, and the actions for what matches it."""
+
+    name: str = "all"
+    judge: Judge = everything
+    actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleVerdict:
+    """What one rule of a subscription says of an alert, and whether it is delivered for it.
+
+    ``followed`` says that it is because an earlier alert of the event was.
+    """
+
+    rule: str
+    judged: Judged
+    followed: bool = False
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the alert is delivered for this rule."""
+        return self.judged.matched or self.followed

@@ -1,0 +1,337 @@
+"""What is done about an alert: done at least once, tried again, given up; no shell, no redirect, no secret shown."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import schemas
+from pipelines.subscribe.actions import ActionSettings, Call, Workers, make_action
+from pipelines.subscribe.actions.command import CommandAction
+from pipelines.subscribe.actions.http import Target, post, target_of
+from pipelines.subscribe.actions.webhook import SlackAction, WebhookAction, sign
+from pipelines.subscribe.actions.worker import Doing, Worker, backoff_s
+from pipelines.subscribe.database import Database
+from pipelines.subscribe.identity import Identity
+from pipelines.subscribe.queue import Queue
+from pipelines.subscribe.received import ReceivedAlert, receive
+from pipelines.subscribe.state import Accepted, NewJob, State
+from stream.errors import ActionFailed, ConfigurationError
+from stream.kafka.consumer import Message
+
+SECOND = 1_000_000_000
+
+
+def an_alert() -> ReceivedAlert:
+    return receive(Message("alerts.gw", 0, 7, None, schemas.example("alert", schemas.versions("alert")[-1]), (), 0))
+
+
+def a_call(attempt: int = 1) -> Call:
+    return Call(an_alert(), "k" * 64, attempt, {"test": True, "rules": []})
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "act.sh"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+class Noting:
+    """An action that fails as often as it is told to."""
+
+    kind = "file"
+
+    def __init__(self, failures: int = 0) -> None:
+        self.calls: list[tuple[str, str, int]] = []
+        self._failures = failures
+
+    def run(self, call: Call) -> None:
+        self.calls.append((call.alert.superevent_id, call.key, call.attempt))
+        if len(self.calls) <= self._failures:
+            raise ActionFailed("not now")
+
+    def check(self) -> str:
+        return "it notes"
+
+    def cancel(self) -> None:
+        pass
+
+
+def queued(database: Database, *keys: str, event: str = "S1a", action: str = "act", now_ns: int = 0) -> None:
+    state, alert = State(database), an_alert()
+    for key in keys:
+        identity = Identity(key, event, "INITIAL", None, 0)
+        kept = {
+            "extra": {},
+            "topic": "t",
+            "offset": 0,
+            "source": "local",
+            "place": "",
+            "received_unix_ns": 0,
+            "told": {},
+        }
+        state.accept(Accepted(None, identity, ("rule",), (NewJob(action, key),), alert.raw, kept))
+    state.flush(now_ns)
+
+
+def test_a_command_gets_the_alert_on_its_input_and_few_values_in_its_environment(tmp_path: Path) -> None:
+    program = script(tmp_path, f'cat > {tmp_path}/in; env > {tmp_path}/env; printf "%s|" "$@" > {tmp_path}/args')
+    environ = {"PATH": os.environ["PATH"], "HOP_PASSWORD": "hidden", "GCN_CLIENT_SECRET": "hidden", "MINE": "yes"}
+    CommandAction((program, "--to", "$(touch /tmp/x) `id`;"), 10.0, environ).run(a_call(2))
+    assert json.loads((tmp_path / "in").read_bytes())["superevent_id"] == "TS150914a"
+    env = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
+    assert env["TOCSIN_SUPEREVENT_ID"] == "TS150914a"
+    assert (env["TOCSIN_ATTEMPT"], env["TOCSIN_KEY"], env["TOCSIN_TEST"]) == ("2", "k" * 64, "1")
+    assert env["MINE"] == "yes"
+    assert "hidden" not in env.values()
+    assert (tmp_path / "args").read_text() == "--to|$(touch /tmp/x) `id`;|"
+
+
+def test_a_command_that_ends_otherwise_than_with_0_failed(tmp_path: Path) -> None:
+    with pytest.raises(ActionFailed, match="exit code 3"):
+        CommandAction((script(tmp_path, "exit 3"),), 10.0).run(a_call())
+    with pytest.raises(ActionFailed, match="cannot be started"):
+        CommandAction((str(tmp_path / "missing"),), 10.0).run(a_call())
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    program = script(tmp_path, f"sleep 1000 & echo $! > {tmp_path}/pid; wait")
+    with pytest.raises(ActionFailed, match=r"took longer than 0\.5 s"):
+        CommandAction((program,), 0.5).run(a_call())
+    child = int((tmp_path / "pid").read_text())
+    for _ in range(200):
+        if not _lives(child):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{child} lives")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_command_that_does_not_read_its_input_is_fine(tmp_path: Path) -> None:
+    CommandAction((script(tmp_path, "exit 0"),), 10.0).run(a_call())
+
+
+def test_a_strangers_id_is_no_value_of_the_environment(tmp_path: Path) -> None:
+    call = a_call()
+    call.alert.record["superevent_id"] = "\n$(id)"
+    program = script(tmp_path, f'printf "%s" "$TOCSIN_SUPEREVENT_ID" > {tmp_path}/id')
+    CommandAction((program,), 10.0).run(call)
+    assert (tmp_path / "id").read_text() == ""
+
+
+def test_check_says_whether_the_program_is_there(tmp_path: Path) -> None:
+    assert "is started" in CommandAction((script(tmp_path, "exit 0"),), 1.0).check()
+    (tmp_path / "act.sh").chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod"):
+        CommandAction((str(tmp_path / "act.sh"),), 1.0).check()
+
+
+class Server:
+    """A server of this machine that answers as told and remembers what it got."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.got.append((dict(self.headers), body))
+                self.send_response(outer.answers.pop(0) if outer.answers else 200)
+                self.send_header("Location", "http://localhost:1/")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook?x=1"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()
+
+
+@pytest.mark.kafka
+def test_a_webhook_gets_signed_json_under_a_key(server: Server) -> None:
+    WebhookAction(server.url, 5.0, b"secret", lambda: 1234.9).run(a_call())
+    [(headers, body)] = server.got
+    assert json.loads(body)["superevent_id"] == "TS150914a"
+    assert headers["Idempotence-Key"] == "k" * 64
+    expected = hmac.new(b"secret", b"1234." + body, hashlib.sha256).hexdigest()
+    assert headers["X-Tocsin-Signature"] == f"t=1234,v1={expected}" == sign(b"secret", 1234, body)
+    WebhookAction(server.url, 5.0).run(a_call())
+    assert "X-Tocsin-Signature" not in server.got[1][0]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("answer", "words"), [(500, "answered 500"), (302, "redirects are not followed"), (404, "404")]
+)
+def test_a_webhook_that_is_refused_failed(server: Server, answer: int, words: str) -> None:
+    server.answers = [answer]
+    with pytest.raises(ActionFailed, match=words):
+        WebhookAction(server.url, 5.0).run(a_call())
+    assert len(server.got) == 1
+
+
+@pytest.mark.kafka
+def test_a_chat_gets_a_line_without_mentions(server: Server) -> None:
+    call = a_call()
+    call.alert.record["event"]["group"] = "<!channel> & <http://x|y>"
+    SlackAction(server.url, 5.0).run(call)
+    text = json.loads(server.got[0][1])["text"]
+    assert text.startswith("TEST  TS150914a")
+    assert "&lt;!channel&gt; &amp; &lt;http" in text
+
+
+@pytest.mark.kafka
+def test_a_server_that_is_not_there_failed() -> None:
+    with pytest.raises(ActionFailed, match="did not answer"):
+        post(Target("127.0.0.1", 1, "/", False), b"", {}, 1.0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/x",
+        "ftp://example.org",
+        "https://",
+        "example.org",
+        "https://u:p@example.org/",
+        "https://[/",
+        "https://a/\r\nX: y",
+        "https://a/ b",
+    ],
+)
+def test_a_url_that_is_not_safe_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        target_of(url)
+    assert "u:p" not in str(caught.value)
+
+
+def test_a_url_is_a_secret_of_which_the_host_is_shown() -> None:
+    target = target_of("https://hooks.example.org/services/T0/B0/secret")
+    assert target.shown == "https://hooks.example.org:443/…"
+    settings = ActionSettings(slack="https://hooks.example.org/services/T0/B0/secret")
+    assert "T0" not in repr(settings)
+
+
+def test_an_action_is_exactly_one_thing(tmp_path: Path) -> None:
+    for many in ({}, {"file": tmp_path, "command": ("x",)}):
+        with pytest.raises(ValidationError):
+            ActionSettings(**many)
+    kinds = ({"file": tmp_path}, {"command": ("x",)}, {"webhook": "https://a/"}, {"slack": "https://a/"})
+    made = [make_action(ActionSettings(**one), {}).kind for one in kinds]
+    assert made == ["file", "command", "webhook", "slack"]
+
+
+def test_what_fails_is_tried_again_later_and_given_up_in_the_end(tmp_path: Path) -> None:
+    """A dead letter is kept, and can be let wait again."""
+    queued(database := Database(tmp_path / "x"), "a")
+    queue, action, now_s = Queue(database), Noting(failures=5), [0.0]
+    worker = Worker("act", Doing(action, give_up_s=10.0), queue, lambda: round(now_s[0] * SECOND))
+    for now_s[0] in (0.0, 0.5, 1.0, 2.9, 3.0, 6.9, 7.0, 20.0):
+        worker.step()
+    assert [attempt for _, _, attempt in action.calls] == [1, 2, 3, 4]
+    [letter] = queue.dead()
+    assert (letter.attempts, letter.error) == (4, "not now")
+    assert queue.revive(30 * SECOND) == 1
+    now_s[0] = 30.0
+    worker.step()
+    now_s[0] = 31.0
+    worker.step()
+    assert (worker.done, queue.waiting(), queue.dead()) == (1, {}, [])
+    assert len({key for _, key, _ in action.calls}) == 1
+
+
+def test_back_off_doubles_and_has_a_bound() -> None:
+    assert [backoff_s(k) for k in (1, 2, 3, 9, 10, 10_000)] == [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]
+
+
+def test_of_one_event_none_passes_another_and_other_events_do_not_wait(tmp_path: Path) -> None:
+    queued(database := Database(tmp_path / "x"), "a", "b", event="S1a")
+    queued(database, "c", event="S2a")
+    queue, action, now_s = Queue(database), Noting(failures=1), [0.0]
+    worker = Worker("act", Doing(action), queue, lambda: round(now_s[0] * SECOND))
+    while worker.step():
+        pass
+    assert [key for _, key, _ in action.calls] == ["a", "c"]
+    now_s[0] = 1.0
+    while worker.step():
+        pass
+    assert [key for _, key, _ in action.calls] == ["a", "c", "a", "b"]
+
+
+def test_a_job_survives_the_process_that_had_begun_it(tmp_path: Path) -> None:
+    """And who comes after knows that it may have been done."""
+    queued(database := Database(tmp_path / "x"), "a")
+    assert Queue(database).take("act", 0) is not None
+    database.close()
+    job = Queue(Database(tmp_path / "x")).take("act", 0)
+    assert job is not None
+    assert (job.key, job.attempt) == ("a", 2)
+
+
+def test_the_same_alert_is_queued_once(tmp_path: Path) -> None:
+    queued(database := Database(tmp_path / "x"), "a")
+    queued(database, "a")
+    assert Queue(database).waiting() == {"act": 1}
+
+
+def test_a_message_is_kept_as_long_as_a_job_needs_it(tmp_path: Path) -> None:
+    queued(database := Database(tmp_path / "x"), "a", "b")
+    queue = Queue(database)
+    for left in (1, 0):
+        job = queue.take("act", 0)
+        assert job is not None
+        queue.done(job)
+        with database.reading() as run:
+            assert run.execute("SELECT COUNT(*) FROM body").fetchone() == (left,)
+
+
+def test_threads_do_what_waits_and_end_in_order(tmp_path: Path) -> None:
+    queued(database := Database(tmp_path / "x"), "a", action="one")
+    queued(database, "b", action="two")
+    one, two = Noting(), Noting()
+    with Workers({"one": Doing(one), "two": Doing(two)}, Queue(database)) as workers:
+        workers.wake({"one", "two", "gone"})
+    assert [key for _, key, _ in one.calls + two.calls] == ["a", "b"]
+    assert workers.dead == 0
+
+
+def test_a_command_that_runs_at_the_end_is_ended_and_its_alert_stays(tmp_path: Path) -> None:
+    queued(database := Database(tmp_path / "x"), "a")
+    action = CommandAction((script(tmp_path, f"touch {tmp_path}/begun; sleep 1000"),), 1000.0)
+    with Workers({"act": Doing(action)}, Queue(database), finish_s=0.2) as workers:
+        workers.wake({"act"})
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+    assert Queue(database).waiting() == {"act": 1}

@@ -1,0 +1,284 @@
+"""The engine of a subscription: each alert once, in its event's order, and a retraction to whoever got the alert."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.sources.message import SourceMessage
+from pipelines.subscribe.actions import Call
+from pipelines.subscribe.database import Database, check_name
+from pipelines.subscribe.delivery import Delivery
+from pipelines.subscribe.engine import Engine, Subscription
+from pipelines.subscribe.queue import Queue
+from pipelines.subscribe.received import ReceivedAlert
+from pipelines.subscribe.routes import Judged, Route
+from pipelines.subscribe.state import State
+from stream.codec.alert import encode_alert
+from stream.errors import ConfigurationError
+from stream.kafka.consumer import Message
+
+NOW_NS = 1_800_000_000_000_000_000
+EVENT = {
+    "time": "2026-11-22T00:00:00.000Z", "far": 1e-9, "significant": True, "instruments": ["H1", "L1"], "group": "CBC",
+    "pipeline": "x", "search": "AllSky", "properties": {}, "classification": {"BNS": 0.9}, "duration": None,
+    "central_frequency": None, "skymap": b"FITS",
+}  # fmt: skip
+
+
+def record(kind: str, second: int, event: str = "S261122a", **of_event: Any) -> dict[str, Any]:
+    return {
+        "alert_type": kind, "time_created": f"2026-11-22T00:{second // 60:02d}:{second % 60:02d}Z",
+        "superevent_id": event, "event": None if kind == "RETRACTION" else EVENT | of_event, "external_coinc": None,
+        "urls": {},
+    }  # fmt: skip
+
+
+def as_avro(alert: dict[str, Any]) -> bytes:
+    return encode_alert(alert)
+
+
+def as_json(alert: dict[str, Any]) -> bytes:
+    event = alert["event"]
+    if event is not None:
+        event = event | {"skymap": base64.b64encode(event["skymap"]).decode()}
+    return json.dumps(alert | {"event": event}).encode()
+
+
+class Given:
+    """A source that hands out what it was given, once; what is done with is remembered."""
+
+    ended = False
+
+    def __init__(self, name: str, values: Sequence[bytes], headers: tuple[tuple[str, bytes], ...] = ()) -> None:
+        self.name = name
+        self._left = [
+            SourceMessage(v, name, "t", f"t[0]@{k}", 0, headers, Message("t", 0, k, None, v, headers, 0))
+            for k, v in enumerate(values)
+        ]
+        self.placed = 0
+
+    def poll(self, timeout_s: float) -> list[SourceMessage]:
+        found, self._left, self.ended = self._left, [], True
+        return found
+
+    def hold(self) -> None:
+        pass
+
+    def done(self, messages: Sequence[SourceMessage]) -> None:
+        self.placed += len(messages)
+
+    def close(self) -> None:
+        pass
+
+
+def engine_of(
+    *sources: Given, state: State | None = None, routes: tuple[Route, ...] = (Route(),), **more: Any
+) -> Engine:
+    state = state or State(Database(None))
+    return Engine(sources, state, Subscription(routes, "x", **more), unix_ns=lambda: NOW_NS)
+
+
+def run(*sources: Given, **more: Any) -> list[Delivery]:
+    return list(engine_of(*sources, **more).deliveries(threading.Event()))
+
+
+def kinds(deliveries: list[Delivery]) -> list[str]:
+    return [delivery.alert.record["alert_type"] for delivery in deliveries]
+
+
+def only(kind: str) -> Route:
+    """Return a rule that matches one kind of alert, to an action."""
+
+    def judge(alert: ReceivedAlert) -> Judged:
+        matched = alert.record["alert_type"] == kind
+        return Judged(matched, (f"alert type is {'' if matched else 'not '}{kind}",))
+
+    return Route("rule", judge, ("slew",))
+
+
+def test_the_same_alert_from_two_brokers_in_two_forms_is_one() -> None:
+    """LVK's is JSON at GCN and Avro at SCiMMA."""
+    alert = record("PRELIMINARY", 1)
+    assert kinds(run(Given("gcn", [as_json(alert)]), Given("scimma", [as_avro(alert)]))) == ["PRELIMINARY"]
+
+
+def test_every_alert_of_the_userguide_is_one_in_both_forms(data_dir: Path) -> None:
+    """So it is with real ones, in the forms in which LVK's guide has them."""
+    folder = data_dir / "alerts/lvk_userguide"
+    avro = {p.stem: p for p in folder.glob("**/*.avro")}
+    pairs = [(p, avro[p.stem]) for p in folder.glob("**/*.json") if p.stem in avro]
+    if not pairs:
+        pytest.skip("the guide's examples have no pair of forms")
+    for one, other in pairs:
+        assert len(run(Given("gcn", [one.read_bytes()]), Given("scimma", [other.read_bytes()]))) == 1, one.name
+
+
+def test_what_differs_in_anything_is_another_alert() -> None:
+    alerts = [record("UPDATE", 1), record("UPDATE", 1, far=2e-9), record("UPDATE", 1, skymap=b"other")]
+    assert len(run(Given("local", [as_avro(a) for a in alerts]))) == 3
+
+
+def test_a_restart_delivers_nothing_again(tmp_path: Path) -> None:
+    values = [as_avro(record("PRELIMINARY", 1)), as_avro(record("UPDATE", 2))]
+    for expected in (2, 0):
+        database = Database(tmp_path / "x")
+        assert len(run(Given("local", values), state=State(database))) == expected
+        database.close()
+
+
+def test_what_was_not_come_back_for_is_delivered_again(tmp_path: Path) -> None:
+    """Whoever is killed while it points the telescope gets the alert once more; those before it not."""
+    values = [as_avro(record("PRELIMINARY", 1)), as_avro(record("UPDATE", 2))]
+    database = Database(tmp_path / "x")
+    source = Given("local", values)
+    deliveries = engine_of(source, state=State(database)).deliveries(threading.Event())
+    assert [next(deliveries).alert.record["alert_type"] for _ in range(2)] == ["PRELIMINARY", "UPDATE"]
+    deliveries.close()
+    assert source.placed == 1
+    database.close()
+    again = Database(tmp_path / "x")
+    assert kinds(run(Given("local", values), state=State(again))) == ["UPDATE"]
+
+
+def test_the_place_is_written_with_what_was_delivered(tmp_path: Path) -> None:
+    state = State(Database(tmp_path / "x"))
+    assert state.is_new
+    run(Given("local", [as_avro(record("PRELIMINARY", 1)), b"rubbish"]), state=state)
+    assert state.places("local") == {("t", 0): 2}
+    assert not state.is_new
+
+
+def test_a_retraction_reaches_whoever_got_the_alert() -> None:
+    """Though a rule cannot match it: it tells nothing. Who was told nothing of the event does not hear of it."""
+    values = [as_avro(record("INITIAL", 1)), as_avro(record("RETRACTION", 2))]
+    found = run(Given("local", values), routes=(only("INITIAL"),))
+    assert kinds(found) == ["INITIAL", "RETRACTION"]
+    assert [(v.judged.matched, v.followed) for v in found[1].verdicts] == [(False, True)]
+    assert run(Given("local", values), routes=(only("UPDATE"),)) == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_in_every_order_of_arrival_nobody_is_left_with_an_alert_that_was_withdrawn(order: tuple[int, ...]) -> None:
+    """What comes after its retraction is not acted upon; what came before is withdrawn."""
+    values = [as_avro(a) for a in (record("INITIAL", 1), record("UPDATE", 2), record("RETRACTION", 3))]
+    found = kinds(run(Given("local", [values[k] for k in order]), routes=(only("INITIAL"),)))
+    assert found in (["INITIAL", "RETRACTION"], ["INITIAL", "UPDATE", "RETRACTION"], [])
+    assert not found or found[-1] == "RETRACTION"
+
+
+def test_an_alert_made_after_the_retraction_is_delivered() -> None:
+    """As of an event that is taken up again."""
+    values = [as_avro(record(*a)) for a in (("INITIAL", 1), ("RETRACTION", 2), ("UPDATE", 3), ("RETRACTION", 4))]
+    assert kinds(run(Given("local", values))) == ["INITIAL", "RETRACTION", "UPDATE", "RETRACTION"]
+
+
+def test_what_was_overtaken_is_not_delivered() -> None:
+    """The slower broker's older alert would turn the telescope back."""
+    newer, older = as_avro(record("UPDATE", 5)), as_avro(record("PRELIMINARY", 1))
+    engine = engine_of(Given("gcn", [newer]), Given("scimma", [older, newer]))
+    assert kinds(list(engine.deliveries(threading.Event()))) == ["UPDATE"]
+    assert engine.passed_over == {"overtaken": 1, "repeated": 1}
+
+
+def test_an_alert_that_claims_to_be_of_the_future_hides_none_that_follow() -> None:
+    forged = as_avro(record("UPDATE", 1) | {"time_created": "2999-01-01T00:00:00Z"})
+    assert (
+        len(run(Given("local", [forged, as_avro(record("UPDATE", 2) | {"time_created": "2027-06-01T00:00:00Z"})]))) == 2
+    )
+
+
+def test_tests_are_delivered_where_they_are_asked_for() -> None:
+    """By id, and by hop's header."""
+    mock, real = as_avro(record("INITIAL", 1, "MS261122a")), as_avro(record("INITIAL", 1))
+    assert len(run(Given("gcn", [mock, real]), tests={"gcn": False})) == 1
+    assert len(run(Given("gcn", [real], (("_test", b"true"),)), tests={"gcn": False})) == 0
+    found = run(Given("local", [mock, real]), tests={"gcn": False})
+    assert [delivery.is_test for delivery in found] == [True, False]
+
+
+def test_a_line_tells_what_matched_and_what_is_done() -> None:
+    [found] = run(Given("local", [as_avro(record("INITIAL", 1))]), routes=(only("INITIAL"), only("UPDATE")))
+    told = json.loads(found.as_json())["subscription"]
+    assert [(rule["matched"], rule["because"]) for rule in told["rules"]] == [
+        (True, ["alert type is INITIAL"]), (False, ["alert type is not UPDATE"]),
+    ]  # fmt: skip
+    assert told["actions"] == ["slew"]
+    assert found.as_line().endswith("→ slew")
+
+
+def test_an_alert_that_waits_when_its_event_is_withdrawn_is_not_acted_upon(tmp_path: Path) -> None:
+    state = State(database := Database(tmp_path / "x"))
+    run(
+        Given("local", [as_avro(record("INITIAL", 1)), as_avro(record("RETRACTION", 2))]),
+        state=state,
+        routes=(only("INITIAL"),),
+    )
+    queue = Queue(database)
+    job = queue.take("slew", NOW_NS)
+    assert job is not None
+    assert Call.of(job).alert.record["alert_type"] == "RETRACTION"
+    assert queue.waiting() == {"slew": 1}
+    queue.done(job)
+    assert queue.waiting() == {} and queue.dead() == []
+
+
+def test_a_full_queue_makes_dead_letters_and_lets_retractions_in(tmp_path: Path) -> None:
+    state = State(database := Database(tmp_path / "x"), most_waiting=2)
+    values = [as_avro(record("INITIAL", k, f"S26112{k}a")) for k in range(4)] + [
+        as_avro(record("RETRACTION", 9, "S261123a"))
+    ]
+    run(Given("local", values), state=state, routes=(only("INITIAL"),))
+    queue = Queue(database)
+    assert queue.waiting() == {"slew": 3}
+    assert [letter.superevent_id for letter in queue.dead()] == ["S261122a", "S261123a"]
+    assert queue.revive(NOW_NS) == 1, "but what was withdrawn stays"
+
+
+def test_a_state_file_belongs_to_one_process(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x")
+    with pytest.raises(ConfigurationError, match="in use by another process"):
+        Database(tmp_path / "x")
+    database.close()
+    Database(tmp_path / "x").close()
+
+
+def test_a_state_file_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x")
+    with database.transaction() as run_sql:
+        run_sql.execute("PRAGMA user_version = 9")
+    database.close()
+    with pytest.raises(ConfigurationError, match="version 9"):
+        Database(tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "a b", "\n"])
+def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        check_name(name)
+
+
+@given(st.lists(st.integers(0, 11), min_size=1, max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_whatever_comes_in_whatever_order_each_is_delivered_at_most_once_and_in_order(picks: list[int]) -> None:
+    alerts = [
+        record(k, s, e)
+        for e in ("S1a", "S2a")
+        for s, k in enumerate(("INITIAL", "UPDATE", "UPDATE", "RETRACTION", "UPDATE", "RETRACTION"))
+    ]
+    values = [as_avro(alert) for alert in alerts]
+    found = run(Given("local", [values[k] for k in picks]))
+    keys = [delivery.key for delivery in found]
+    assert len(set(keys)) == len(keys)
+    for event in ("S1a", "S2a"):
+        of = [d.alert.record for d in found if d.alert.superevent_id == event and d.alert.record["event"] is not None]
+        assert [a["time_created"] for a in of] == sorted(a["time_created"] for a in of)
