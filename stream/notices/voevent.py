@@ -144,7 +144,7 @@ def _place(root: Node, params: dict[str, Node], mission: Mission) -> dict[str, o
         return {}
     systematic = mission.classic_systematic
     if mission.source == "Fermi-GBM":
-        systematic = _value(params, "Flt_Generated") == "true"
+        systematic = {"true": True, "false": False}.get(_value(params, "Flt_Generated") or "")
     return {
         "ra": ra, "dec": dec, "ra_dec_error": radius, "systematic_included": systematic,
         "containment_probability": mission.classic_containment,
