@@ -52,7 +52,7 @@ def centres(uniq: IntArray) -> tuple[FloatArray, FloatArray]:
     """Return right ascension and declination of the centres of multi-order pixels, in radians, each of shape (n,)."""
     order, index = split_uniq(uniq)
     nside = np.left_shift(np.int64(1), order)
-    face, x, y = _face_x_y(order, index)
+    face, x, y = face_x_y(order, index)
     ring = _RING[face] * nside - x - y - 1  # from the north pole: 1 to 4 nside - 1
     width = _width(ring, nside)
     third = np.minimum(ring, 4 * nside - ring) / nside
@@ -67,10 +67,48 @@ def centres(uniq: IntArray) -> tuple[FloatArray, FloatArray]:
     return ra, dec
 
 
+def unit_vectors(order: int, face: IntArray, x: IntArray, y: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the Cartesian centres of pixels of one order, given by base pixel and place in it, each of shape (n,)."""
+    nside = 1 << order
+    ring = _RING.take(face) * nside - x - y - 1
+    width = _width(ring, np.int64(nside))
+    z: FloatArray = 4.0 / 3.0 - ring.astype(np.float64) * (2.0 / (3.0 * nside))
+    out: FloatArray = np.sqrt(1.0 - z * z, where=np.abs(z) < 1, out=np.zeros_like(z))
+    cap = np.flatnonzero(width < nside)
+    short = (width[cap] / nside) ** 2 / 3.0  # 1 - |z| there
+    z[cap] = np.copysign(1.0 - short, 2 * nside - ring[cap])
+    out[cap] = np.sqrt(short * (2.0 - short))
+    longitude: FloatArray = (_LONGITUDE.take(face) * width + x - y) * (math.pi / 4.0) / width
+    return out * np.cos(longitude), out * np.sin(longitude), z
+
+
+def sides(order: int, face: IntArray, x: IntArray, y: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return how far the two sides of pixels go in z and in longitude, each of shape (2, n): along x, and along y.
+
+    The derivatives of :func:`unit_vectors` by x and y; near the poles of the middle of the pixel.
+    """
+    nside = 1 << order
+    ring = _RING.take(face) * nside - x - y - 1
+    width = _width(ring, np.int64(nside)).astype(np.float64)
+    cap = width < nside
+    up: FloatArray = np.where(cap, width / nside, 1.0) * (2.0 / (3.0 * nside))
+    turned = np.where(cap, np.where(ring < 2 * nside, 1, -1) * (x - y) / width**2, 0.0)
+    across, aside = (math.pi / 4) / width, (math.pi / 4) * turned
+    return np.stack([up, up]), np.stack([aside + across, aside - across])
+
+
+def pixel_radius_rad(order: int) -> float:
+    """Return how far from its centre a pixel of an order reaches at most (the widest touches the polar cap's edge)."""
+    nside = 1 << order
+    low, high = 2.0 / 3.0, 1.0 - (1.0 - 1.0 / nside) ** 2 / 3.0
+    up, across = (math.acos(low) - math.acos(high)) / 2, math.pi / (8 * nside)
+    return 2 * math.asin(math.sqrt(math.sin(up) ** 2 + math.sqrt((1 - low**2) * (1 - high**2)) * math.sin(across) ** 2))
+
+
 def ring_index(order: int, index: IntArray) -> IntArray:
     """Return the place in the RING order of nested pixels of one order, shape (n,)."""
     nside = 1 << order
-    face, x, y = _face_x_y(np.full(len(index), order), index)
+    face, x, y = face_x_y(np.full(len(index), order), index)
     ring = _RING[face] * nside - x - y - 1
     width = _width(ring, np.int64(nside))
     cap = 2 * ring * (ring - 1)
@@ -114,7 +152,8 @@ def _width(ring: IntArray, nside: IntArray | np.int64) -> IntArray:
     return width
 
 
-def _face_x_y(order: IntArray, index: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def face_x_y(order: int | IntArray, index: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the base pixel of nested pixels, and their place in it, south-east and south-west corner first."""
     face = index >> (2 * order)
     within = index - (face << (2 * order))
     return face, _gather(within), _gather(within >> 1)

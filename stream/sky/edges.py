@@ -1,0 +1,257 @@
+"""How far a point lies within a field: the distance to the sides of many fields at once.
+
+Circles, rectangles and convex polygons are what several half-spaces have in common, each ``point . normal >= sine``;
+fields with as many sides go together. A polygon that is not convex has its distance from each side, and whether a
+point lies inside from how often a ray crosses its sides on the tangent plane, where great circles are straight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from stream.sky.shapes import Box, Circle, Field, Polygon, outline, vectors
+from stream.types import BoolArray, FloatArray, IntArray
+
+Point: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
+Sides: TypeAlias = tuple[FloatArray, FloatArray]
+"""Of pixels: how far their two sides go in z and in longitude."""
+
+_LONGEST = 250.0
+"""Fields longer than this many times their narrow half are looked at more coarsely."""
+_THINNEST_SR = 1e-18
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Fields with as many sides.
+
+    Attributes
+    ----------
+    at : array of int64, shape (n,)
+        Which of the fields asked for they are.
+    normal : array of float64, shape (sides, 3, n)
+        Of the plane of each side, into the field.
+    offset_rad : array of float64, shape (sides, n)
+        How far each side lies from that plane.
+    middle : array of float64, shape (n, 3)
+    reach_rad : array of float64, shape (n,)
+        All of a field is within this distance of its middle.
+    narrow_rad : array of float64, shape (n,)
+        Twice the area over the length of the edge: the radius of a circle, half the side of a square.
+    bend : array of float64, shape (n,)
+        By which the edge is curved, 1 over radians: 0 of great circles.
+    corner : array of float64, shape (sides, 3, n), or None
+        Where each side begins, if the fields are not convex.
+    """
+
+    at: IntArray
+    normal: FloatArray
+    offset_rad: FloatArray
+    middle: FloatArray
+    reach_rad: FloatArray
+    narrow_rad: FloatArray
+    bend: FloatArray
+    corner: FloatArray | None = None
+
+    def part(self, some: slice | IntArray) -> Group:
+        """Return some of the fields."""
+        return replace(
+            self, at=self.at[some], normal=self.normal[..., some], offset_rad=self.offset_rad[:, some],
+            middle=self.middle[some], reach_rad=self.reach_rad[some], narrow_rad=self.narrow_rad[some],
+            bend=self.bend[some],
+            corner=None if self.corner is None else self.corner[..., some],
+        )  # fmt: skip
+
+    def distances(self, field: IntArray, point: Point) -> FloatArray:
+        """Return how far points lie within a field, by each of its sides; in radians, shape (sides or 1, points)."""
+        if self.corner is not None:
+            return self._from_outline(field, point, self.corner)
+        return np.stack([
+            np.arcsin(_dot(normal, field, point).clip(-1.0, 1.0)) - offset.take(field)
+            for normal, offset in zip(self.normal, self.offset_rad, strict=True)
+        ])  # fmt: skip
+
+    def parts(self, field: IntArray, point: Point, distances: FloatArray, pixel: Sides) -> FloatArray:
+        """Return about which part of pixels lies within fields, shape (points,).
+
+        A pixel is small and has four straight sides: what a side of the field at some distance cuts off it follows
+        from how far each of the pixel's two sides goes towards it. Where several cut it, the parts are multiplied.
+        """
+        x, y, z = point
+        found: FloatArray = np.ones(len(field))
+        if self.corner is not None:
+            across = np.sqrt(2 * np.abs(pixel[0][0] * pixel[1][0]))
+            return _cut(distances[0], across, 0.0 * across)
+        # The middle of a cut lies off its ends by its curvature; its length is that of the pixel's side.
+        sag = self.bend.take(field) * np.abs(pixel[0][0] * pixel[1][0]) / 12
+        for normal, distance in zip(self.normal, distances, strict=True):
+            a, b, c = (component.take(field) for component in normal)
+            flat = x * a + y * b
+            by_longitude, by_z = x * b - y * a, c - z * flat / (x * x + y * y)
+            slope = np.sqrt(np.maximum(1.0 - (flat + z * c) ** 2, 1e-30))
+            one, two = (np.abs(up * by_z + along * by_longitude) / slope for up, along in zip(*pixel, strict=True))
+            found *= _cut(distance - sag, np.maximum(one, two), np.minimum(one, two))
+        return found
+
+    def _from_outline(self, field: IntArray, point: Point, corners: FloatArray) -> FloatArray:
+        nearest = np.full(len(field), np.inf)
+        inside: BoolArray = np.zeros(len(field), dtype=bool)
+        middle = self.middle.T
+        beside, above = _tangents(middle)
+        ahead = _dot(middle, field, point)
+        safe = np.where(ahead > 1e-6, ahead, 1.0)
+        px, py = _dot(beside, field, point) / safe, _dot(above, field, point) / safe
+        for normal, a, b in zip(self.normal, corners, np.roll(corners, -1, axis=0), strict=True):
+            onward = _dot(_cross(normal, a), field, point) >= 0
+            within = onward & (_dot(_cross(b, normal), field, point) >= 0)
+            across = np.abs(np.arcsin(np.clip(_dot(normal, field, point), -1.0, 1.0)))
+            end = np.where(onward, _dot(b, field, point), _dot(a, field, point))
+            nearest = np.minimum(nearest, np.where(within, across, np.arccos(np.clip(end, -1.0, 1.0))))
+            ends = [_on_plane(corner, beside, above, middle)[:, field] for corner in (a, b)]
+            (ax, ay), (bx, by) = ends
+            spans = (ay > py) != (by > py)
+            inside ^= spans & (px < (bx - ax) * (py - ay) / np.where(spans, by - ay, 1.0) + ax)
+        inside &= ahead > 1e-6
+        return np.where(inside, nearest, -nearest)[None]
+
+
+def _cut(distance: FloatArray, wide: FloatArray, narrow: FloatArray) -> FloatArray:
+    """Return which part of a parallelogram lies within a line at a distance from its middle, on the positive side.
+
+    Across the line the sides of the parallelogram go ``wide`` and ``narrow`` far: its area over the distance is a
+    trapezium, even over ``wide - narrow``, and falls to nothing at ``(wide + narrow) / 2``.
+    """
+    far = np.abs(distance)
+    beyond = np.maximum((wide + narrow) / 2 - far, 0.0)
+    sloping = 0.5 - beyond**2 / np.maximum(2 * wide * narrow, 1e-300)
+    half = np.where(far <= (wide - narrow) / 2, far / np.maximum(wide, 1e-300), sloping)
+    found: FloatArray = 0.5 + np.copysign(half, distance)
+    return found
+
+
+def groups_of(fields: Sequence[Field]) -> Iterator[Group]:
+    """Yield fields in groups; those without an area are in none."""
+    circles, boxes = _numbers(fields, Circle), _numbers(fields, Box)
+    if len(circles[0]):
+        yield _circles(*circles)
+    if len(boxes[0]):
+        yield _boxes(*boxes)
+    alike: dict[int, list[int]] = defaultdict(list)
+    outlines = [outline(field) if isinstance(field, Polygon) else () for field in fields]
+    for at, corners in enumerate(outlines):
+        if len(corners) >= 3:
+            alike[len(corners)].append(at)
+    for some in alike.values():
+        yield from _polygons(np.array(some, dtype=np.int64), np.array([outlines[at] for at in some], dtype=float))
+
+
+def _numbers(fields: Sequence[Field], kind: type[Circle] | type[Box]) -> tuple[IntArray, FloatArray]:
+    """Return which fields are of a kind and have an area, and their numbers in radians, shape (numbers, n)."""
+    at: list[int] = []
+    rows: list[tuple[float, ...]] = []
+    for k, field in enumerate(fields):
+        if isinstance(field, Circle) and kind is Circle and field.radius_deg > 0:
+            at.append(k)
+            rows.append((field.ra_deg, field.dec_deg, field.radius_deg))
+        elif isinstance(field, Box) and kind is Box and min(field.width_deg, field.height_deg) > 0:
+            at.append(k)
+            rows.append((field.ra_deg, field.dec_deg, field.width_deg, field.height_deg, field.angle_deg))
+    return np.array(at, dtype=np.int64), np.radians(np.array(rows, dtype=float)).T
+
+
+def _circles(at: IntArray, numbers: FloatArray) -> Group:
+    ra, dec, radius = numbers
+    middle = vectors(ra, dec)
+    narrow = np.minimum(radius, 0.5)
+    return Group(at, middle.T[None], (math.pi / 2 - radius)[None], middle, radius, narrow, 1 / np.tan(radius))
+
+
+def _boxes(at: IntArray, numbers: FloatArray) -> Group:
+    ra, dec, width, height, angle = numbers
+    middle = vectors(ra, dec)
+    north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], axis=-1)
+    east = np.stack([-np.sin(ra), np.cos(ra), np.zeros_like(ra)], axis=-1)
+    up = np.cos(angle)[:, None] * north + np.sin(angle)[:, None] * east
+    along = np.cos(angle)[:, None] * east - np.sin(angle)[:, None] * north
+    sides = []
+    for axis, full in ((along, width), (up, height)):
+        inward, outward = np.sin(full / 2)[:, None] * middle, np.cos(full / 2)[:, None] * axis
+        sides += [(inward - outward).T, (inward + outward).T]
+    reach = np.arctan(np.hypot(np.tan(width / 2), np.tan(height / 2)))
+    narrow = _narrow(width * height, 2 * (width + height))
+    return Group(at, np.stack(sides), np.zeros((4, len(at))), middle, reach, narrow, np.zeros(len(at)))
+
+
+def _polygons(at: IntArray, corners_deg: FloatArray) -> Iterator[Group]:
+    """Yield the convex ones of polygons, corners of shape (n, sides, 2), and the others."""
+    corners = vectors(*np.moveaxis(np.radians(corners_deg), -1, 0))
+    area = _area_sr(corners)
+    corners = np.where(area[:, None, None] < 0, corners[:, ::-1], corners)  # now the inside is to the left
+    after = np.roll(corners, -1, axis=1)
+    normal = np.cross(corners, after)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-300)
+    convex = (corners @ normal.transpose(0, 2, 1) >= -1e-12).all(axis=(1, 2))
+    middle = corners.sum(axis=1)
+    middle /= np.linalg.norm(middle, axis=-1, keepdims=True)
+    reach = np.arccos(np.einsum("nsi,ni->ns", corners, middle).clip(-1, 1)).max(axis=1)
+    narrow = _narrow(np.abs(area), np.linalg.norm(corners - after, axis=-1).sum(axis=1))
+    inward, begin = (np.moveaxis(a, 0, -1).copy() for a in (normal, corners))
+    flat = np.zeros((corners.shape[1], len(at)))
+    whole = Group(at, inward, flat, middle, reach, narrow, flat[0], begin)
+    solid = np.abs(area) > _THINNEST_SR
+    if (convex & solid).any():
+        yield replace(whole.part(np.flatnonzero(convex & solid)), corner=None)
+    if (~convex & solid).any():
+        yield whole.part(np.flatnonzero(~convex & solid))
+
+
+def _narrow(area: FloatArray, length: FloatArray) -> FloatArray:
+    found: FloatArray = np.maximum(2 * area / length, length / _LONGEST)
+    return found
+
+
+def _area_sr(corners: FloatArray) -> FloatArray:
+    """Return the areas of polygons, corners of shape (n, sides, 3); negative if they run towards the west.
+
+    Sum of the triangles from the middle: A. Van Oosterom and J. Strackee, IEEE Trans. Biomed. Eng. 30, 125 (1983).
+    """
+    middle = corners.sum(axis=1, keepdims=True)
+    middle = middle / np.linalg.norm(middle, axis=-1, keepdims=True)
+    after = np.roll(corners, -1, axis=1)
+    triple = np.sum(np.cross(corners, after) * middle, axis=-1)
+    under = 1 + np.sum(corners * middle, axis=-1) + np.sum(after * middle, axis=-1) + np.sum(corners * after, axis=-1)
+    found: FloatArray = 2 * np.arctan2(triple, under).sum(axis=-1)
+    return found
+
+
+def _dot(a: FloatArray, field: IntArray, point: Point) -> FloatArray:
+    found: FloatArray = a[0].take(field) * point[0]
+    for component, along in ((a[1], point[1]), (a[2], point[2])):
+        found += component.take(field) * along
+    return found
+
+
+def _cross(a: FloatArray, b: FloatArray) -> FloatArray:
+    found: FloatArray = np.cross(a, b, axis=0)
+    return found
+
+
+def _tangents(middle: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return two directions on the tangent plane of each middle, shape (3, n)."""
+    away = np.where(np.abs(middle[2]) < 0.9, np.array([[0.0], [0.0], [1.0]]), np.array([[1.0], [0.0], [0.0]]))
+    beside = _cross(away, middle)
+    beside /= np.linalg.norm(beside, axis=0)
+    return beside, _cross(middle, beside)
+
+
+def _on_plane(corner: FloatArray, beside: FloatArray, above: FloatArray, middle: FloatArray) -> FloatArray:
+    """Return corners on the tangent plane, shape (2, n)."""
+    place = np.stack([(corner * beside).sum(axis=0), (corner * above).sum(axis=0)])
+    found: FloatArray = place / (corner * middle).sum(axis=0)
+    return found

@@ -1,0 +1,105 @@
+"""The probability of a sky map in the fields of a telescope.
+
+All fields go down the tree of HEALPix pixels together: a pixel wholly in a field adds its probability, one wholly
+outside is left, one at the edge is split into four. Pixels at the edge are split until they are about a quarter of the
+field's narrow half, and on while one of them holds more than a small part of what the field may hold. What is left at
+the edge counts by the part that the field's sides cut off. A field that holds a thousandth of the map or more comes
+out within 0.5 % of its probability, a polygon that is not convex within 2 % (measured: decision 31).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from stream.healpix import MAX_ORDER, face_x_y, pixel_radius_rad, sides, unit_vectors
+from stream.records import SkyMap
+from stream.sky.edges import Group, groups_of
+from stream.sky.shapes import Field
+from stream.sky.sums import Sums
+from stream.types import FloatArray, IntArray
+
+_FIRST_ORDER = 3
+_PARTS = 4
+_SHARE, _EVEN = 0.003, 0.01
+"""The most of a field's probability that a pixel at its edge may hold: where the map varies in it, and where not."""
+_TIPLESS = 0.75
+_AT_ONCE = 1024
+
+
+def field_probabilities(skymap: SkyMap | Sums, fields: Sequence[Field]) -> FloatArray:
+    """Return the probability in each field, shape (n,).
+
+    Parameters
+    ----------
+    skymap : SkyMap or Sums
+        :class:`~stream.sky.sums.Sums` of a map serve many calls.
+    fields : sequence of Circle, Box or Polygon
+        Those without an area hold nothing.
+    """
+    sums = Sums(skymap) if isinstance(skymap, SkyMap) else skymap
+    found = np.zeros(len(fields))
+    for group in groups_of(fields):
+        for start in range(0, len(group.at), _AT_ONCE):
+            part = group.part(slice(start, start + _AT_ONCE))
+            found[part.at] = _descend(sums, part)
+    return np.clip(found, 0.0, 1.0)
+
+
+def _descend(sums: Sums, group: Group) -> FloatArray:
+    """Return the probability in each field of a group."""
+    count = len(group.at)
+    inside = np.zeros(count)
+    deepest = _deepest(group.narrow_rad)
+    field, index = _first(group)
+    order, (face, x, y) = _FIRST_ORDER, face_x_y(_FIRST_ORDER, index)
+    while len(field):
+        point = unit_vectors(order, face, x, y)
+        distances = group.distances(field, point)
+        nearest = distances[0] if len(distances) == 1 else distances.min(axis=0)
+        # Of pixels that are small beside the field the tips are left out: they hold a hundredth of a pixel.
+        wide = np.where(order + 2 < deepest, pixel_radius_rad(order), _TIPLESS * _side_rad(order)).take(field)
+        near = np.flatnonzero(nearest > -wide)
+        field, whole = field[near], nearest[near] >= wide[near]
+        held, uniform = sums.of(order, index[near])
+        inside += np.bincount(field[whole], held[whole], count)
+        edge = ~whole & (held > 0)
+        most = inside + np.bincount(field[edge], held[edge], count)
+        split = edge & ((order < deepest[field]) | (held > np.where(uniform, _EVEN, _SHARE) * most[field]))
+        last = edge & ~split
+        at = near[last]
+        middle, pixel = (point[0][at], point[1][at], point[2][at]), sides(order, face[at], x[at], y[at])
+        part = group.parts(field[last], middle, distances[:, at], pixel)
+        inside += np.bincount(field[last], held[last] * part, count)
+        onward = near[split]
+        field, index, face, x, y = _children(field[split], *(a[onward] for a in (index, face, x, y)))
+        order += 1
+    return inside
+
+
+def _first(group: Group) -> tuple[IntArray, IntArray]:
+    """Return where to begin: each field with each of the pixels that it may touch."""
+    index = np.arange(12 << (2 * _FIRST_ORDER))
+    centre = np.stack(unit_vectors(_FIRST_ORDER, *face_x_y(_FIRST_ORDER, index)))
+    near = np.cos(np.minimum(group.reach_rad + pixel_radius_rad(_FIRST_ORDER), math.pi))
+    field, index = np.nonzero(group.middle @ centre >= near[:, None] - 1e-12)
+    return field, index
+
+
+def _deepest(narrow_rad: FloatArray) -> IntArray:
+    """Return the order whose pixels are a small part of each field."""
+    wanted = np.rint(np.log2(_PARTS * _side_rad(0) / np.maximum(narrow_rad, 1e-9)))
+    found: IntArray = np.clip(wanted, _FIRST_ORDER, MAX_ORDER - 2).astype(np.int64)
+    return found
+
+
+def _side_rad(order: int) -> float:
+    return math.sqrt(math.pi / 3.0) / (1 << order)
+
+
+def _children(*parents: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+    field, index, face, x, y = (np.repeat(a, 4) for a in parents)
+    child = np.tile(np.arange(4), len(parents[0]))
+    return field, 4 * index + child, face, 2 * x + (child & 1), 2 * y + (child >> 1)

@@ -1,0 +1,67 @@
+"""A sky map as places with a probability, few enough to ask each of many sites about each of them.
+
+What lies in pixels that matter little is gathered into wider ones; the probability is kept to the last bit of its sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.healpix import area_sr, centres, split_uniq, uniq_of
+from stream.records import SkyMap
+from stream.types import BoolArray, FloatArray, IntArray
+
+_LEAST = 1e-4
+"""Pixels that hold less than this together become one; so does what is near by, until it holds as much."""
+_WIDEST_ORDER = 5
+"""Of 1.8 degrees: nothing becomes wider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Pixels of a map, some of them gathered; the most probable per area first.
+
+    Attributes
+    ----------
+    ra_rad, dec_rad : array of float64, shape (n,)
+        Of ICRS.
+    probability : array of float64, shape (n,)
+        Adds up to 1, or to 0 where the map holds nothing.
+    level : array of float64, shape (n,)
+        Probability of the smallest region that just holds a place.
+    """
+
+    ra_rad: FloatArray
+    dec_rad: FloatArray
+    probability: FloatArray
+    level: FloatArray
+
+
+def places_of(skymap: SkyMap) -> Places:
+    """Return the places of a map; of 20 000 pixels usually a quarter, and at most some 60 000 of any map."""
+    order, index = split_uniq(skymap.uniq)
+    held = skymap.probdensity * area_sr(order)
+    total = float(held.sum())
+    held = held / total if total > 0 else np.zeros_like(held)
+    found: list[IntArray] = []
+    values: list[FloatArray] = []
+    gathered, their = index[:0], held[:0]
+    for level in range(int(order.max()), -1, -1):
+        at = order == level
+        here, value = np.concatenate([index[at], gathered]), np.concatenate([held[at], their])
+        if len(here) == 0:
+            continue
+        parent, member = np.unique(here >> 2, return_inverse=True)
+        together: FloatArray = np.bincount(member, value).astype(np.float64)
+        joined: BoolArray = (together < _LEAST) & (level > _WIDEST_ORDER)
+        kept = ~joined[member]
+        found.append(uniq_of(level, here[kept]))
+        values.append(value[kept])
+        gathered, their = parent[joined], together[joined]
+    uniq, probability = np.concatenate(found), np.concatenate(values)
+    density = probability / area_sr(split_uniq(uniq)[0])
+    by_density = np.argsort(-density, kind="stable")
+    probability = probability[by_density]
+    return Places(*centres(uniq[by_density]), probability, np.cumsum(probability))

@@ -1,0 +1,285 @@
+"""What of a sky map a site can see in the next night: the sun far enough below the horizon, and the airmass small.
+
+A place is within reach while its hour angle lies in the arc that its declination has above the airmass; whether that
+arc and the sidereal times of the dark meet is a matter of two angles, for each place and not for each moment. Airmass
+is the secant of the zenith distance, as astroplan has it: 2.5 is an altitude of 23.6 degrees.
+Source of the default bounds: LVK public alerts user guide, sun at most -18 degrees, airmass at most 2.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from stream.errors import ConfigurationError
+from stream.records import SkyMap
+from stream.sky import ephemeris
+from stream.sky.night import Span, dark_spans, lowest_sun_deg
+from stream.sky.places import Places, places_of
+from stream.sky.sites import Site
+from stream.types import BoolArray, FloatArray
+
+SUN_DEG, AIRMASS = -18.0, 2.5
+_REGIONS = (0.5, 0.9)
+_NOTHING = 1e-6
+"""What is less likely than this is not there: maps have a density everywhere."""
+_STEP_NS = 300 * 10**9
+_TURN = 2 * math.pi
+_RATE_RAD_PER_NS = _TURN * 1.00273790935 / (86_400 * 10**9)
+"""How fast sidereal time runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """When the smallest region that holds a probability is within reach, in the dark.
+
+    Attributes
+    ----------
+    level : float
+    rises_unix_ns, sets_unix_ns : int or None
+        When its first part comes within reach, and its last part leaves it or the dark ends; None if none ever is.
+    fraction : float
+        How much of its probability is within reach at some moment.
+    """
+
+    level: float
+    rises_unix_ns: int | None
+    sets_unix_ns: int | None
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """The most probable place within reach, and when it stands highest in the dark.
+
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        Of ICRS.
+    unix_ns : int
+    airmass : float
+    moon_deg : float
+        How far the moon is from it then.
+    moon_up : bool
+    """
+
+    ra_deg: float
+    dec_deg: float
+    unix_ns: int
+    airmass: float
+    moon_deg: float
+    moon_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """What a site can see of a map.
+
+    Attributes
+    ----------
+    site : Site
+    from_unix_ns, until_unix_ns : int
+    dark : tuple of (int, int)
+        From when to when the sun is low enough, Unix nanoseconds.
+    probability : float
+        Of what is within reach at some moment of the dark.
+    at_once : float
+        The most that is within reach at one moment.
+    best_unix_ns : int or None
+        That moment.
+    regions : tuple of Region
+        Of 50 and 90 %.
+    aim : Aim or None
+    moon_illumination : float
+        In the middle of the dark; of the whole time where it is never dark.
+    reason : str or None
+        Why nothing is within reach.
+    """
+
+    site: Site
+    from_unix_ns: int
+    until_unix_ns: int
+    dark: tuple[Span, ...]
+    probability: float
+    at_once: float
+    best_unix_ns: int | None
+    regions: tuple[Region, ...]
+    aim: Aim | None
+    moon_illumination: float
+    reason: str | None
+
+    @property
+    def dark_hours(self) -> float:
+        """Hours of darkness."""
+        return sum(end - start for start, end in self.dark) / 3.6e12
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it; names are stable."""
+        return asdict(self) | {"dark_hours": self.dark_hours}
+
+
+def visible(
+    skymap: SkyMap | Places, site: Site, from_unix_ns: int, hours: float = 24.0, sun_deg: float = SUN_DEG,
+    airmass: float = AIRMASS,
+) -> Visibility:  # fmt: skip
+    """Return what of a map a site can see from a time on.
+
+    Parameters
+    ----------
+    skymap : SkyMap or Places
+        Places of one map serve many sites.
+    site : Site
+    from_unix_ns : int
+    hours : float
+        How far to look ahead, at most 240.
+    sun_deg : float
+        Highest altitude of the sun.
+    airmass : float
+        Largest airmass, 1 to 40.
+
+    Raises
+    ------
+    ConfigurationError
+        If a bound makes no sense.
+    DataError
+        If the time is not one for which sun and moon are known.
+    """
+    _check(hours, sun_deg, airmass)
+    until_ns = from_unix_ns + round(hours * 3.6e12)
+    ephemeris.check_time(from_unix_ns)
+    ephemeris.check_time(until_ns)
+    places = places_of(skymap) if isinstance(skymap, SkyMap) else skymap
+    dark = dark_spans(site, from_unix_ns, until_ns, sun_deg)
+    middle_ns = (dark[0][0] + dark[0][1]) // 2 if dark else (from_unix_ns + until_ns) // 2
+    middle = ephemeris.days_of(middle_ns)
+    ra, dec = ephemeris.of_date(places.ra_rad, places.dec_rad, float(middle))
+    reach = _Reach(site, ra, _half_arc(site, dec, airmass), dark)
+    seen = reach.ever & (places.probability > 0)
+    if float(places.probability[seen].sum()) < _NOTHING:
+        seen[:] = False
+    best_ns, at_once = reach.best(places.probability)
+    return Visibility(
+        site, from_unix_ns, until_ns, dark, float(places.probability[seen].sum()), at_once if seen.any() else 0.0,
+        best_ns if seen.any() else None, tuple(_region(places, reach, seen, level) for level in _REGIONS),
+        _aim(site, places, (ra, dec), reach, seen), float(ephemeris.moon_illumination(middle)),
+        None if seen.any() else _reason(places, site, dark, (from_unix_ns, until_ns), sun_deg, airmass),
+    )  # fmt: skip
+
+
+class _Reach:
+    """When each place is within reach in the dark."""
+
+    def __init__(self, site: Site, ra: FloatArray, half: FloatArray, dark: Sequence[Span]) -> None:
+        self._site, self._ra, self._half, self._dark = site, ra, half, dark
+        self.first = np.full(len(ra), np.inf)
+        self.last = np.full(len(ra), -np.inf)
+        origin = dark[0][0] if dark else 0
+        for start, end in dark:
+            sky, length = self._sidereal(start), (end - start) * _RATE_RAD_PER_NS
+            since_rise = np.mod(sky - (ra - half), _TURN)  # how long ago the place rose when the dark began
+            until_rise = np.where((since_rise <= 2 * half) | (half >= math.pi), 0.0, _TURN - since_rise)
+            since_set = np.mod(sky + length - (ra + half), _TURN)  # how long ago it set when the dark ended
+            inside = (_TURN - since_set <= 2 * half) | (half >= math.pi)
+            before_end = np.where(inside, 0.0, since_set)
+            met = (until_rise <= length) & (half > 0)
+            begin = (start - origin) + until_rise / _RATE_RAD_PER_NS
+            leave = (end - origin) - before_end / _RATE_RAD_PER_NS
+            self.first = np.where(met, np.minimum(self.first, begin), self.first)
+            self.last = np.where(met, np.maximum(self.last, leave), self.last)
+        self.origin = origin
+        self.ever: BoolArray = np.isfinite(self.first)
+
+    def best(self, probability: FloatArray) -> tuple[int | None, float]:
+        """Return when the most is within reach at once, to five minutes, and how much that is."""
+        up = self._half > 0
+        always = float(probability[self._half >= math.pi].sum())
+        turning = up & (self._half < math.pi)
+        rise, down = (np.mod(self._ra[turning] + s * self._half[turning], _TURN) for s in (-1, 1))
+        held = probability[turning]
+        already = float(held[rise > down].sum())  # up when sidereal time is 0
+        (rise, risen), (down, set_) = _running(rise, held), _running(down, held)
+        found: tuple[int | None, float] = (None, 0.0)
+        for start, end in self._dark:
+            times = np.append(np.arange(start, end, _STEP_NS), end)
+            sky = np.mod(self._sidereal(start) + (times - start) * _RATE_RAD_PER_NS, _TURN)
+            now = always + already + risen[np.searchsorted(rise, sky, "right")]
+            now = now - set_[np.searchsorted(down, sky, "left")]
+            if float(now.max()) > found[1] + 1e-12:
+                found = int(times[np.argmax(now)]), float(now.max())
+        return found
+
+    def highest(self, at: int) -> int:
+        """Return when a place within reach stands highest in the dark, Unix nanoseconds."""
+        found, nearest = 0, math.inf
+        for start, end in self._dark:
+            ahead = float(np.mod(self._ra[at] - self._sidereal(start), _TURN)) / _RATE_RAD_PER_NS
+            for time in (start, end, start + int(ahead)):
+                if start <= time <= end:
+                    hour_angle = abs(math.remainder(self._sidereal(time) - float(self._ra[at]), _TURN))
+                    if hour_angle < nearest:
+                        found, nearest = time, hour_angle
+        return found
+
+    def _sidereal(self, unix_ns: int) -> float:
+        return float(ephemeris.local_sidereal_rad(self._site, ephemeris.days_of(unix_ns)))
+
+
+def _half_arc(site: Site, dec: FloatArray, airmass: float) -> FloatArray:
+    """Return for how much hour angle, to each side, a declination is within an airmass: 0 never, pi always."""
+    latitude = math.radians(site.latitude_deg)
+    over = 1.0 / airmass - math.sin(latitude) * np.sin(dec)
+    under = max(math.cos(latitude), 1e-12) * np.maximum(np.cos(dec), 1e-12)
+    found: FloatArray = np.arccos(np.clip(over / under, -1.0, 1.0))
+    return found
+
+
+def _running(at: FloatArray, held: FloatArray) -> tuple[FloatArray, FloatArray]:
+    by_time = np.argsort(at)
+    return at[by_time], np.concatenate([[0.0], np.cumsum(held[by_time])])
+
+
+def _region(places: Places, reach: _Reach, seen: BoolArray, level: float) -> Region:
+    inside = places.level - places.probability < level  # the place that completes it counts
+    held, both = float(places.probability[inside].sum()), inside & seen
+    if not both.any():
+        return Region(level, None, None, 0.0)
+    rises, sets = (reach.origin + int(time) for time in (reach.first[both].min(), reach.last[both].max()))
+    return Region(level, rises, sets, float(places.probability[both].sum()) / held)
+
+
+def _aim(
+    site: Site, places: Places, of_date: tuple[FloatArray, FloatArray], reach: _Reach, seen: BoolArray
+) -> Aim | None:
+    if not seen.any():
+        return None
+    at = int(np.argmax(seen))  # places stand by their density
+    unix_ns = reach.highest(at)
+    days = ephemeris.days_of(unix_ns)
+    ra, dec = of_date[0][at], of_date[1][at]
+    moon_ra, moon_dec, _ = ephemeris.moon_from(site, days)
+    return Aim(
+        math.degrees(places.ra_rad[at]), math.degrees(places.dec_rad[at]), unix_ns,
+        1.0 / math.sin(float(ephemeris.altitude_rad(site, days, ra, dec))),
+        math.degrees(float(ephemeris.separation_rad(ra, dec, moon_ra, moon_dec))),
+        bool(ephemeris.altitude_rad(site, days, moon_ra, moon_dec) > 0),
+    )  # fmt: skip
+
+
+def _reason(places: Places, site: Site, dark: Sequence[Span], span: Span, sun_deg: float, airmass: float) -> str:
+    if not np.any(places.probability > 0):
+        return "the map holds no probability"
+    if not dark:
+        return f"the sun stays above {sun_deg:g} degrees: {lowest_sun_deg(site, *span):.1f} is its lowest"
+    return f"no part of the map comes within airmass {airmass:g} in the dark"
+
+
+def _check(hours: float, sun_deg: float, airmass: float) -> None:
+    for name, value, low, high in (
+        ("hours", hours, 0.0, 240.0), ("altitude of the sun", sun_deg, -90.0, 90.0), ("airmass", airmass, 1.0, 40.0),
+    ):  # fmt: skip
+        if not low <= value <= high:
+            raise ConfigurationError(f"{name} {value:g} is not from {low:g} to {high:g}")
