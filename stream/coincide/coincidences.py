@@ -64,7 +64,7 @@ class Coincidences:
         StoreError
             If it cannot be kept; the same notice may be given again.
         """
-        if external.search and external.search not in self._settings.searches:
+        if not self._is_looked_for(external):
             return ()
         self._save()
         before, now = self._store.put_external(external)
@@ -111,6 +111,11 @@ class Coincidences:
             self._store.know_gws(gws)
         except StoreError as error:
             log.error("superevents_not_kept", superevents=len(gws), error=str(error))
+
+    def _is_looked_for(self, external: ExternalEvent) -> bool:
+        """Return whether a notice is kept: also whatever one says of an event that is known, which may so leave."""
+        looked_for = not external.search or external.search in self._settings.searches
+        return looked_for or self._store.knows(external.source, external.event_id)
 
     def _save(self) -> None:
         """Put what superevents say; what the disk did not take is tried again, the newest of it."""

@@ -116,6 +116,14 @@ def test_what_is_not_looked_for_is_not_kept() -> None:
     assert store.count() == (1, 0)
 
 
+def test_an_event_that_is_said_to_be_another_kind_after_all_leaves() -> None:
+    coincidences = fresh()
+    coincidences.of(GW)
+    assert names(coincidences.heard(burst())) == [("TS150914a", "524666471")]
+    other = burst(search="X-ray", alert_type="update", issued_ns=MERGER_NS + HOUR_NS)
+    assert coincidences.heard(other) == (Coincidence(GW, None),)
+
+
 def test_after_a_restart_both_kinds_are_known(tmp_path: Path) -> None:
     first = Store(tmp_path / "events.sqlite")
     fresh(first).of(GW)
