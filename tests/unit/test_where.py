@@ -10,7 +10,8 @@ from alerts import EVIL, alert, beside
 from told import NOW_UNIX_NS, STORY, facts, lvk_alert
 
 from pipelines.subscribe import ReceivedAlert
-from pipelines.subscribe.facts import READERS, Facts, facts_of
+from pipelines.subscribe.facts import Facts, facts_of
+from pipelines.subscribe.readers import READERS
 from pipelines.subscribe.where import NAMES, UNITS, Unknown, parse
 from stream.errors import ConfigurationError, RuleError
 

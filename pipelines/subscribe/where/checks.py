@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from pipelines.subscribe.where.claims import Claim, Not, Several, Truth
 from pipelines.subscribe.where.errors import nearest, pointed
 from pipelines.subscribe.where.names import Argument, Kind, Name
-from pipelines.subscribe.where.nodes import Arithmetic, Claim, Literal, Not, Several, Term, Truth
+from pipelines.subscribe.where.terms import Arithmetic, Literal, Term
 from pipelines.subscribe.where.tokens import Token
 from pipelines.subscribe.where.units import NONE, TIME, Dimension, kind_text
 from pipelines.subscribe.where.values import Unknown, folded

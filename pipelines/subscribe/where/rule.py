@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipelines.subscribe.where.nodes import Claim, Fact, Not, Seen, Truth
+from pipelines.subscribe.where.claims import Claim, Not, Seen, Truth
+from pipelines.subscribe.where.terms import Fact
 from pipelines.subscribe.where.values import Known, Unknown, value_text
 
 IfUnknown = Literal["reject", "accept"]

@@ -16,6 +16,9 @@ Value = float | int | bool | str | tuple[str, ...]
 
 Arguments = tuple[float | str, ...]
 
+NOT_TOLD = "the alert does not tell it"
+"""Why a value is not known that nothing is said of."""
+
 _WORD, _MOST_SHOWN, _LATEST_NS = 48, 8, 1 << 62
 
 
