@@ -1,0 +1,154 @@
+"""Rules ready to be asked of alerts: of options, of a preset, of a file; put together as one text each.
+
+``Options ─rules_of→ RuleSettings ─ready→ Wanted``; ``Wanted, alert ─judge→ Verdict``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.subscribe.facts import Facts, facts_of
+from pipelines.subscribe.received import ReceivedAlert
+from pipelines.subscribe.where import IfUnknown, Rule, Verdict, parse
+from pipelines.subscribe.where.presets import Preset, RuleSettings, load_preset
+from stream.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """What is asked for on the command line, or in Python; what is None or empty asks for nothing.
+
+    Attributes
+    ----------
+    where : str
+        A rule; beside a preset, both must hold.
+    preset : str
+        The name of a preset, or the path of a file of rules.
+    unknown : {"reject", "accept"} or None
+        None: as the preset says, otherwise reject.
+    site : str
+        Instead of the preset's.
+    visible : float or None
+        Least part of the probability that the site sees.
+    combined : bool
+        Take the sky map combined with another messenger's, where there is one.
+    joint : bool
+        Another messenger coincides.
+    joint_far : str
+        Its joint false-alarm rate is at most this.
+    messengers : sequence of str
+        It is one of these.
+    """
+
+    where: str = ""
+    preset: str = ""
+    unknown: IfUnknown | None = None
+    site: str = ""
+    visible: float | None = None
+    combined: bool = False
+    joint: bool = False
+    joint_far: str = ""
+    messengers: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A rule by its name, and what it leads to.
+
+    Attributes
+    ----------
+    name : str
+    rule : Rule or None
+        None: every alert.
+    unknown : {"reject", "accept"}
+    combined : bool
+    actions : tuple of str
+        Names of what is done; empty: all that there is.
+    """
+
+    name: str
+    rule: Rule | None
+    unknown: IfUnknown = "reject"
+    combined: bool = False
+    actions: tuple[str, ...] = ()
+
+
+class Judges:
+    """Rules that are asked of alert after alert; what one has read of an alert, the next need not read again.
+
+    Parameters
+    ----------
+    wanted : sequence of Wanted
+    """
+
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self.wanted = tuple(wanted)
+        self._alert: ReceivedAlert | None = None
+        self._facts: dict[bool, Facts] = {}
+
+    def judge(self, wanted: Wanted, alert: ReceivedAlert, now_unix_ns: int) -> Verdict:
+        """Return what one of the rules says of an alert."""
+        if wanted.rule is None:
+            return Verdict(True, True, ())
+        if alert is not self._alert:
+            self._alert, self._facts = alert, {}
+        if wanted.combined not in self._facts:
+            self._facts[wanted.combined] = facts_of(alert, now_unix_ns, wanted.combined)
+        return wanted.rule.judge(self._facts[wanted.combined], wanted.unknown)
+
+
+def rules_of(options: RuleOptions) -> tuple[Wanted, ...]:
+    """Return the rules that options ask for: one of every alert, where they ask for nothing.
+
+    Raises
+    ------
+    ConfigurationError
+        If a rule cannot be understood, a preset is not there, or a site is missing or not known.
+    """
+    preset = load_preset(options.preset) if options.preset else Preset(name="rule", rule=(RuleSettings(),))
+    return tuple(ready(_with(one, options)) for one in preset.rule)
+
+
+def ready(settings: RuleSettings) -> Wanted:
+    """Return a rule of its settings.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be understood.
+    """
+    text = _text(settings)
+    rule = parse(text, settings.site) if text else None
+    return Wanted(settings.name, rule, settings.unknown, settings.combined, settings.actions)
+
+
+def _with(rule: RuleSettings, options: RuleOptions) -> RuleSettings:
+    """Return a rule with what options ask for besides, or instead."""
+    if options.where:
+        parse(options.where, options.site or rule.site)  # as it was written, so that an error shows it so
+    more = [f"({options.where})" if options.where else "", "joint" if options.joint else ""]
+    more.append(f"joint_far <= {options.joint_far}" if options.joint_far else "")
+    more.append(f"messenger in ({', '.join(options.messengers)})" if options.messengers else "")
+    conditions = [f"({rule.where.strip()})" if rule.where.strip() else "", *more]
+    given = {"unknown": options.unknown, "site": options.site or None, "visible": options.visible}
+    return rule.model_copy(
+        update={
+            "where": " and ".join(c for c in conditions if c),
+            "combined": rule.combined or options.combined,
+            **{key: value for key, value in given.items() if value is not None},
+        }
+    )
+
+
+def _text(rule: RuleSettings) -> str:
+    """Return all that a rule asks for as one."""
+    conditions = [f"type in ({', '.join(rule.types)})"] if rule.types else []
+    if rule.where.strip():
+        conditions.append(f"({rule.where.strip()})" if rule.types or rule.visible is not None else rule.where)
+    if rule.visible is not None:
+        if rule.site is None:
+            raise ConfigurationError(f"rule {rule.name} asks what is visible, and not from where: give --site")
+        how = f'"{rule.site}", {rule.within_h:g} h, {rule.airmass:g}, {rule.sun_deg:g} deg'
+        conditions.append(f"visible({how}) >= {rule.visible:g}")
+    return " and ".join(conditions)
