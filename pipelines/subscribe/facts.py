@@ -17,6 +17,7 @@ from pipelines.subscribe.where.values import NOT_TOLD, Arguments, Unknown, Value
 from stream.codec.skymap import decode_skymap
 from stream.errors import DataError
 from stream.records import SkyMap
+from stream.sky.places import Places, places_of
 from stream.timebase import unix_ns_to_gps_ns
 
 
@@ -33,11 +34,12 @@ class Facts:
 
     def __init__(self, alert: ReceivedAlert, now_unix_ns: int, combined: bool = False) -> None:
         self.record, self.extra = alert.record, alert.extra
-        self.now_ns = unix_ns_to_gps_ns(now_unix_ns)
+        self.now_unix_ns, self.now_ns = now_unix_ns, unix_ns_to_gps_ns(now_unix_ns)
         self._combined = combined
         self._known: dict[tuple[str, Arguments], Value | Unknown] = {}
         self._other: tuple[OtherMessenger | None] | None = None
         self._skymap: SkyMap | Unknown | None = None
+        self._places: Places | Unknown | None = None
 
     def get(self, name: str, arguments: Arguments = ()) -> Value | Unknown:
         """Return a value of :data:`pipelines.subscribe.where.NAMES`, or why it is not known."""
@@ -85,6 +87,13 @@ class Facts:
             except DataError as error:
                 self._skymap = Unknown(str(error))
         return self._skymap
+
+    def places(self) -> Places | Unknown:
+        """Return the sky map as places to be seen, gathered once."""
+        if self._places is None:
+            skymap = self.skymap()
+            self._places = skymap if isinstance(skymap, Unknown) else places_of(skymap)
+        return self._places
 
 
 def facts_of(alert: ReceivedAlert, now_unix_ns: int, combined: bool = False) -> Facts:

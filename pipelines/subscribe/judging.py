@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pipelines.subscribe.facts import Facts, facts_of
 from pipelines.subscribe.received import ReceivedAlert
 from pipelines.subscribe.where import IfUnknown, Rule, Verdict, parse
-from pipelines.subscribe.where.presets import Preset, RuleSettings, load_preset
+from pipelines.subscribe.where.claims import Several
+from pipelines.subscribe.where.presets import Preset, RuleSettings, checked, load_preset
 from stream.errors import ConfigurationError
 
 
@@ -106,7 +107,7 @@ def rules_of(options: RuleOptions) -> tuple[Wanted, ...]:
     ConfigurationError
         If a rule cannot be understood, a preset is not there, or a site is missing or not known.
     """
-    preset = load_preset(options.preset) if options.preset else Preset(name="rule", rule=(RuleSettings(),))
+    preset = load_preset(options.preset) if options.preset else Preset.model_validate({"name": "rule"})
     return tuple(ready(_with(one, options)) for one in preset.rule)
 
 
@@ -125,30 +126,33 @@ def ready(settings: RuleSettings) -> Wanted:
 
 def _with(rule: RuleSettings, options: RuleOptions) -> RuleSettings:
     """Return a rule with what options ask for besides, or instead."""
-    if options.where:
-        parse(options.where, options.site or rule.site)  # as it was written, so that an error shows it so
-    more = [f"({options.where})" if options.where else "", "joint" if options.joint else ""]
-    more.append(f"joint_far <= {options.joint_far}" if options.joint_far else "")
-    more.append(f"messenger in ({', '.join(options.messengers)})" if options.messengers else "")
-    conditions = [f"({rule.where.strip()})" if rule.where.strip() else "", *more]
-    given = {"unknown": options.unknown, "site": options.site or None, "visible": options.visible}
-    return rule.model_copy(
-        update={
-            "where": " and ".join(c for c in conditions if c),
-            "combined": rule.combined or options.combined,
-            **{key: value for key, value in given.items() if value is not None},
-        }
+    asked = [options.where, "joint" if options.joint else ""]
+    asked.append(f"joint_far <= {options.joint_far}" if options.joint_far else "")
+    asked.append(f"messenger in ({', '.join(options.messengers)})" if options.messengers else "")
+    site = options.site or rule.site
+    given = {"unknown": options.unknown, "site": site, "visible": options.visible}
+    return checked(
+        rule.model_dump()
+        | {"where": _all_of(site, rule.where, *asked), "combined": rule.combined or options.combined}
+        | {key: value for key, value in given.items() if value is not None}
     )
+
+
+def _all_of(site: str | None, *conditions: str) -> str:
+    """Return conditions, of which some may be empty, as one; each is parsed as written, and an error shows it so."""
+    rules = [parse(one.strip(), site) for one in conditions if one.strip()]
+    if len(rules) == 1:
+        return rules[0].text
+    either = [isinstance(one.root, Several) and one.root.settles for one in rules]
+    return " and ".join(f"({one.text})" if wrap else one.text for one, wrap in zip(rules, either, strict=True))
 
 
 def _text(rule: RuleSettings) -> str:
     """Return all that a rule asks for as one."""
-    conditions = [f"type in ({', '.join(rule.types)})"] if rule.types else []
-    if rule.where.strip():
-        conditions.append(f"({rule.where.strip()})" if rule.types or rule.visible is not None else rule.where)
-    if rule.visible is not None:
-        if rule.site is None:
-            raise ConfigurationError(f"rule {rule.name} asks what is visible, and not from where: give --site")
-        how = f'"{rule.site}", {rule.within_h:g} h, {rule.airmass:g}, {rule.sun_deg:g} deg'
-        conditions.append(f"visible({how}) >= {rule.visible:g}")
-    return " and ".join(conditions)
+    types = f"type in ({', '.join(rule.types)})" if rule.types else ""
+    if rule.visible is None:
+        return _all_of(rule.site, types, rule.where)
+    if rule.site is None:
+        raise ConfigurationError(f"{rule.name} asks what is visible, and not from where: give --site")
+    how = f'"{rule.site}", {rule.within_h:g} h, {rule.airmass:g}, {rule.sun_deg:g} deg'
+    return _all_of(rule.site, types, rule.where, f"visible({how}) >= {rule.visible:g}")

@@ -1,4 +1,4 @@
-"""What a rule asks of an alert's sky map: areas, places, distances."""
+"""What a rule asks of an alert's sky map: areas, places, distances, what of it can be seen and lies in a field."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipelines.subscribe.where.values import Unknown, Value
+from stream.errors import DataError
 from stream.regions import credible_areas_deg2, most_probable_deg
+from stream.sky.fields import field_probabilities
+from stream.sky.shapes import Circle
+from stream.sky.sites import find_site
+from stream.sky.visibility import AIRMASS, SUN_DEG, visible
 
 if TYPE_CHECKING:
     from pipelines.subscribe.facts import Facts
@@ -36,6 +41,26 @@ def _of_distance(field: str) -> Callable[[Facts], float | Unknown]:
     return read
 
 
+def _visible(
+    facts: Facts, site: str, within_s: float = 24 * 3600.0, airmass: float = AIRMASS, sun_deg: float = SUN_DEG
+) -> float | Unknown:
+    """Return the part of the probability that a site sees in the dark, from now on."""
+    places = facts.places()
+    if isinstance(places, Unknown):
+        return places
+    try:
+        return visible(places, find_site(site), facts.now_unix_ns, within_s / 3600.0, sun_deg, airmass).probability
+    except DataError as error:
+        return Unknown(str(error))
+
+
+def _field(facts: Facts, ra_deg: float, dec_deg: float, radius_deg: float) -> float | Unknown:
+    skymap = facts.skymap()
+    if isinstance(skymap, Unknown):
+        return skymap
+    return float(field_probabilities(skymap, [Circle("field", ra_deg % 360.0, dec_deg, radius_deg)])[0])
+
+
 SKY_READERS: dict[str, Callable[..., Value | Unknown]] = {
     "area": _area,
     "area50": lambda facts: facts.get("area", (0.5,)),
@@ -44,5 +69,7 @@ SKY_READERS: dict[str, Callable[..., Value | Unknown]] = {
     "dec": _place(1),
     "distance": _of_distance("distmean_mpc"),
     "distance_std": _of_distance("diststd_mpc"),
+    "visible": _visible,
+    "field": _field,
 }
 """How each of their names is read."""

@@ -33,6 +33,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         "pipelines.subscribe",
         "pipelines.listen",
         "pipelines.subscribe.maps",
+        "pipelines.subscribe.judging",
         "pipelines.feeds.fetch, pipelines.progress",
         "stream.kafka.topics",
     ],
@@ -75,6 +76,12 @@ def test_a_telescope_needs_none_of_the_search(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def test_a_rule_that_is_wrong_is_pointed_at() -> None:
+    done = python("-m", "pipelines.cli", "subscribe", "--where", "far < 1/mnth")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-2:] == ["  far < 1/mnth", "          ^^^^"]
+
+
 def test_the_daemon_loads_only_what_a_restart_cannot_do_without() -> None:
     """Each of these costs a restart between a tenth and two seconds, in which nothing is heard."""
     done = python("-c", "import sys, pipelines.live.daemon, pipelines.cli; print(*sys.modules)")
@@ -90,6 +97,7 @@ def test_the_wheel_lets_python_m_tocsin_run(tmp_path: Path) -> None:
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) >= {f"{package}/py.typed" for package in ("stream", "pipelines", "schemas")}
+        assert "pipelines/subscribe/where/presets/tarot.toml" in archive.namelist()
         cards = [open_model(name) for name in model_names()]
         assert set(archive.namelist()) >= {f"stream/infer/models/{c.name}/{file}" for c in cards for file in c.digests}
         archive.extract("tocsin/__main__.py", tmp_path / "installed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from alerts import EVIL, alert, beside
 
 from pipelines.subscribe import ReceivedAlert, receive
+from pipelines.subscribe.judging import RuleOptions, rules_of
 from pipelines.subscribe.messenger import OtherMessenger, difference_text, rate_text
-from pipelines.subscribe.rules import Chosen, Rule, parse_rate
-from stream.errors import ConfigurationError
+from pipelines.subscribe.rules import Chosen
+from stream.errors import RuleError
 from stream.kafka.consumer import Message
 
 COINCIDENCE = {
@@ -71,36 +73,34 @@ def test_a_rate_is_said_in_the_unit_that_people_compare_in(rate_hz: float, said:
 
 
 @pytest.mark.parametrize(
-    ("rule", "passes"),
+    ("options", "passes"),
     [
-        (Rule(), True), (Rule(joint=True), True), (Rule(joint_far_hz=1e-10), True), (Rule(joint_far_hz=1e-12), False),
-        (Rule(messengers=("gamma",)), True), (Rule(messengers=("neutrino", "radio")), False),
-        (Rule(joint_far_hz=1.0, messengers=("neutrino",)), False),
+        (RuleOptions(), True), (RuleOptions(joint=True), True), (RuleOptions(joint_far="1e-10"), True),
+        (RuleOptions(joint_far="1/10year"), True), (RuleOptions(joint_far="1e-12"), False),
+        (RuleOptions(messengers=("gamma",)), True), (RuleOptions(messengers=("neutrino", "radio")), False),
+        (RuleOptions(joint_far="1", messengers=("neutrino",)), False),
+        (RuleOptions(where="far > 1/s", joint=True), False),
     ],
 )  # fmt: skip
-def test_a_rule_asks_for_a_messenger_and_a_rate(rule: Rule, passes: bool) -> None:
-    assert rule.admits(received()) is passes
-    assert rule.admits(received(external_coinc=None)) is (rule == Rule())
+def test_a_rule_asks_for_a_messenger_and_a_rate(options: RuleOptions, passes: bool) -> None:
+    assert bool(Chosen(rules_of(options), lambda: 0)(received())) is passes
+    assert bool(Chosen(rules_of(options), lambda: 0)(received(external_coinc=None))) is (options == RuleOptions())
 
 
 def test_who_was_told_that_it_joined_hears_that_it_left_and_was_withdrawn() -> None:
-    chosen = Chosen(Rule(joint=True))
+    chosen = Chosen(rules_of(RuleOptions(joint=True)), lambda: 0)
     left, withdrawn = received(external_coinc=None), received(event=None, alert_type="RETRACTION", external_coinc=None)
-    assert [chosen(a) for a in (left, received(), left, withdrawn)] == [False, True, True, True]
+    assert [bool(chosen(a)) for a in (left, received(), left, withdrawn)] == [False, True, True, True]
     assert not chosen(received(superevent_id="TS150914b", external_coinc=None))
 
 
-def test_a_rate_may_be_written_by_unit_or_in_hz() -> None:
-    found = [parse_rate(text) for text in ("1/month", "2/day", "1/10year", "3e-8")]
-    assert found == pytest.approx([1 / 2_592_000, 2 / 86_400, 1 / 315_576_000, 3e-8])
+def test_what_the_rules_say_is_told_beside_the_alert() -> None:
+    (said,) = Chosen(rules_of(RuleOptions(where="joint and area90 < 1 sr")), lambda: 0)(received())
+    assert (said["rule"], said["matched"]) == ("rule", True)
+    assert json.loads(received().as_json({"rules": [said]}))["rules"][0]["parts"][0]["text"] == "joint"
 
 
-@pytest.mark.parametrize("text", ["", "1/", "often", "0", "-1/day", "1/0day", "nan", "1/fortnight", "inf", "1/day/day"])
-def test_what_is_no_rate_is_refused_with_what_to_write(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="write 1/month"):
-        parse_rate(text)
-
-
-def test_a_messenger_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="there are gamma, radio, neutrino"):
-        Rule(messengers=("gravity",))
+@pytest.mark.parametrize("options", [RuleOptions(joint_far="often"), RuleOptions(messengers=("gravity",))])
+def test_an_option_that_is_none_is_pointed_at(options: RuleOptions) -> None:
+    with pytest.raises(RuleError, match="is not known"):
+        rules_of(options)

@@ -142,6 +142,12 @@ def test_lvks_example_event_alert_by_alert(text: str, answers: str, data_dir: Pa
         ("detectors = V1", "=", "write detectors has"),
         ("far", "far", "far is a rate (Hz): write far <"),
         ("significant and type", "type", "write type = "),
+        ("visible > 0.5", "visible", "or give --site"),
+        ("visible(rubn) > 0.5", "rubn", "is it rubin"),
+        ("visible(rubin, 2.5) > 0.5", "2.5", "hours is from"),
+        ("visible(rubin, 11 d) > 0.5", "11", "hours is from 60 to 864000"),
+        ("field(10, 20) > 0.5", ")", "field asks for ra, dec, radius"),
+        ("field(10, 91, 1) > 0.5", "91", "dec is from -90 to 90"),
         ("p > 1", "p", "p asks for (class)"),
         ("p() > 1", ")", "p asks for class"),
         ("far(2) < 1", "(", "takes nothing"),
@@ -297,3 +303,30 @@ def test_a_verdict_on_a_strangers_texts_is_harmless() -> None:
 def test_every_name_can_be_read_and_no_name_is_a_unit() -> None:
     assert set(READERS) == set(NAMES)
     assert set(NAMES) & set(UNITS) == set()
+
+
+def number(told: Facts, name: str, *arguments: float | str) -> float:
+    """Return a value that must be a number."""
+    value = told.get(name, arguments)
+    assert isinstance(value, float)
+    return value
+
+
+def test_what_a_site_sees_and_what_lies_in_a_field_is_asked_of_the_map() -> None:
+    told = own()
+    ra, dec = number(told, "ra"), number(told, "dec")
+    assert number(told, "field", ra, dec, 180.0) == pytest.approx(1.0)
+    assert 0 < number(told, "field", ra, dec, 5.0) < number(told, "field", ra, dec, 20.0) <= 1
+    seen = number(told, "visible", "rubin")
+    assert seen == number(told, "visible", "rubin", 86_400.0, 2.5, -18.0)
+    assert 0 <= seen <= number(told, "visible", "rubin", 86_400.0, 10.0, 0.0) <= 1
+    assert parse("visible = visible(rubin)", site="rubin").judge(told).matched
+    assert parse('visible("-70.7,-30.2,2600") >= 0').judge(told).matched
+    assert not parse("visible(cerro-tololo, 2 h, 1.2, -12 deg) > 1").judge(told).matched
+
+
+def test_without_a_map_or_at_a_time_that_no_ephemeris_reaches_it_is_unknown() -> None:
+    assert isinstance(own(skymap=None).get("visible", ("rubin",)), Unknown)
+    assert isinstance(own(skymap=None).get("field", (0.0, 0.0, 1.0)), Unknown)
+    late = facts_of(ReceivedAlert(alert(), beside(), b"", "alerts.gw", 0, 0), 1 << 62)
+    assert isinstance(late.get("visible", ("rubin",)), Unknown)

@@ -11,6 +11,7 @@ from pipelines.subscribe.where.terms import Arithmetic, Literal, Term
 from pipelines.subscribe.where.tokens import Token
 from pipelines.subscribe.where.units import NONE, TIME, Dimension, kind_text
 from pipelines.subscribe.where.values import Unknown, folded
+from stream.errors import ConfigurationError
 
 Node = Term | Truth
 _MOST_POWER = 6
@@ -137,3 +138,12 @@ class Checks:
         if name.words and folded(str(text.stated)) not in {folded(word) for word in name.words}:
             quotes = "" if isinstance(name, Name) and name.closed else "; another is taken in quotes"
             self._wrong(f"{text.stated} is not known{nearest(str(text.stated), name.words)}{quotes}", text)
+
+    def known_site(self, text: Literal) -> None:
+        """Refuse what is no site."""
+        from stream.sky.sites import find_site  # noqa: PLC0415 - its table is read if a rule asks for it
+
+        try:
+            find_site(str(text.stated))
+        except ConfigurationError as error:
+            self._wrong(str(error), text)

@@ -104,7 +104,7 @@ NAMES: dict[str, Name] = {
     "type": Name("type of the alert", Kind.TEXT, words=TYPES, closed=True),
     "superevent": Name("id of the superevent", Kind.TEXT),
     "revision": Name("number of the alert among those of its event; Tocsin's tell it"),
-    "test": Name("whether the event is a test, an injection or a mock one: its id does not begin with S", Kind.TRUTH),
+    "test": Name("whether the event is a test or a mock one: its id does not begin with S", Kind.TRUTH),
     "time": Name("when the merger or burst was", Kind.TIME),
     "created": Name("when the alert was made", Kind.TIME),
     "now": Name("when the rule is asked", Kind.TIME),
@@ -119,6 +119,26 @@ NAMES: dict[str, Name] = {
     "dec": Name("declination of the most probable place", dimension=ANGLE, cost=1),
     "distance": Name("mean of the distance", dimension=DISTANCE, cost=1),
     "distance_std": Name("standard deviation of the distance", dimension=DISTANCE, cost=1),
+    "visible": Name(
+        "part of the probability that a site (without one that of --site) sees in the dark: if not said otherwise from "
+        "now on within 24 h, at an airmass of at most 2.5, the sun at most at -18 deg",
+        arguments=(
+            Argument("site", Kind.TEXT, optional=True),
+            Argument("hours", dimension=TIME, low=60.0, high=240 * 3600.0, optional=True),
+            Argument("airmass", low=1.0, high=40.0, optional=True),
+            Argument("sun", dimension=ANGLE, low=-90.0, high=0.0, optional=True),
+        ),
+        cost=2,
+    ),
+    "field": Name(
+        "probability in a circle on the sky",
+        arguments=(
+            Argument("ra", dimension=ANGLE, low=-360.0, high=360.0),
+            Argument("dec", dimension=ANGLE, low=-90.0, high=90.0),
+            Argument("radius", dimension=ANGLE, low=0.0, high=180.0),
+        ),
+        cost=2,
+    ),
     "joint": Name("whether another messenger's event coincides", Kind.TRUTH),
     "messenger": Name("which messenger coincides", Kind.TEXT, words=_KINDS, closed=True),
     "observatory": Name("whose event coincides, as in Fermi-GBM", Kind.TEXT),

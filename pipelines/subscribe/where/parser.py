@@ -30,20 +30,22 @@ from pipelines.subscribe.where.terms import Fact, Literal, Term
 from pipelines.subscribe.where.tokens import Token
 
 
-def parse(text: str) -> Rule:
+def parse(text: str, site: str | None = None) -> Rule:
     """Return the rule that a text states.
 
     Parameters
     ----------
     text : str
         As in ``far < 1/month and p(BNS) + p(NSBH) > 0.5``; ``docs/rules.md`` has the grammar and every name.
+    site : str, optional
+        Where ``visible`` looks from, if it does not say; a name, or longitude,latitude[,height].
 
     Raises
     ------
     RuleError
         If it states none; the message has a mark under the word in question.
     """
-    return _Parser(text).rule()
+    return _Parser(text, site).rule()
 
 
 class _Parser(TermParser):

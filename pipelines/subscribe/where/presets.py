@@ -117,6 +117,20 @@ def load_preset(name: str) -> Preset:
     return _parsed((_FOLDER / f"{name}.toml").read_text("utf-8"), f"preset {name}")
 
 
+def checked(values: Mapping[str, Any]) -> RuleSettings:
+    """Return a rule of its values.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is not allowed.
+    """
+    try:
+        return RuleSettings.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigurationError(f"{values.get('name')}: {'; '.join(_problems(error))}") from None
+
+
 def _read(path: Path) -> Preset:
     try:
         if path.stat().st_size > _LONGEST:
@@ -144,6 +158,6 @@ def _problems(error: ValidationError) -> Iterator[str]:
         place = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            known = RuleSettings if "rule" in problem["loc"] else Preset
-            message = f"is not known{nearest(str(problem['loc'][-1]), known.model_fields)}"
+            top = () if "rule" in problem["loc"] else Preset.model_fields
+            message = f"is not known{nearest(str(problem['loc'][-1]), {*RuleSettings.model_fields, *top})}"
         yield f"{place}: {message}" if place else message

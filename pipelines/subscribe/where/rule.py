@@ -74,7 +74,7 @@ class Verdict:
         decided = "" if self.outcome is not None else f", {'accepted' if self.matched else 'rejected'} as unknown"
         told = [f"{_OUTCOMES[part.outcome]}: {part.shown}" for part in self.parts]
         verdict = "matches" if self.matched else "does not match"
-        return f"{verdict}{decided}: {'; '.join([*told, *_reasons(self.parts)])}"
+        return ": ".join(filter(None, (f"{verdict}{decided}", "; ".join([*told, *_reasons(self.parts)]))))
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it; names are stable."""

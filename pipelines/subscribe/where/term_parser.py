@@ -23,11 +23,13 @@ class TermParser(Cursor):
     Parameters
     ----------
     text : str
+    site : str or None
+        Where ``visible`` looks from, if it does not say.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, site: str | None = None) -> None:
         super().__init__(text)
-        self._check = Checks(text)
+        self._check, self._site = Checks(text), site
 
     def _or(self) -> Node:
         raise NotImplementedError
@@ -107,10 +109,19 @@ class TermParser(Cursor):
             return self._unknown_word(token)
         self._take()
         arguments = self._arguments(token, name)
+        if token.text == "visible" and not arguments:
+            arguments = [self._own_site(token)]
         return Fact(
             token.start, self._before, name.kind, name.dimension, name=token.text, cost=name.cost,
             arguments=tuple(a.stated for a in arguments),  # type: ignore[misc]
         )  # fmt: skip
+
+    def _own_site(self, token: Token) -> Literal:
+        if self._site is None:
+            raise self._wrong("visible from where? Write visible(rubin), or give --site", token)
+        found = Literal(token.start, token.end, Kind.TEXT, stated=self._site)
+        self._check.known_site(found)
+        return found
 
     def _unknown_word(self, token: Token) -> Literal:
         if self._is("in", ahead=1):
@@ -147,7 +158,10 @@ class TermParser(Cursor):
 
     def _argument(self, argument: Argument) -> Literal:
         if argument.kind is Kind.TEXT:
-            return self._a_text(argument)
+            text = self._a_text(argument)
+            if argument.name == "site":
+                self._check.known_site(text)
+            return text
         start = self._next
         found = self._check.term(self._sum())
         if not isinstance(found, Literal) or found.kind is not Kind.NUMBER:
