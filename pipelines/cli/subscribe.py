@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.common import Broker, Config, Json, number, settings_from, start_from
+from pipelines.cli.wanted import Combined, IfUnknown, PresetName, SiteName, Visible, Where
 
 if TYPE_CHECKING:
     from pipelines.subscribe.delivery import Delivery
@@ -52,6 +53,12 @@ def subscribe(
         bool | None, typer.Option("--test/--no-test", help="Test alerts too; by default local delivers them alone.")
     ] = None,
     timeout: Annotated[float | None, number("End after so many seconds; without it never.", 0.1, 1e8)] = None,
+    where: Where = "",
+    preset: PresetName = "",
+    unknown: IfUnknown = None,
+    site: SiteName = "",
+    visible: Visible = None,
+    combined: Combined = False,
     joint: Annotated[
         bool, typer.Option("--joint", help="Only events that another messenger's coincides with.")
     ] = False,
@@ -83,19 +90,25 @@ def subscribe(
 
       tocsin subscribe --source gcn --source scimma --on-alert ./slew.sh --name my-telescope
 
-      tocsin subscribe --joint-far 1/year --messenger gamma
+      tocsin subscribe --where 'far < 1/month and area90 < 500' --site rubin --visible 0.7
+
+      tocsin subscribe --preset tarot --joint-far 1/year --messenger gamma
     """
+    from pipelines.subscribe.judging import RuleOptions
     from pipelines.subscribe.running import Asked
-    from pipelines.subscribe.written import Options, doings_of_options, route_of_options
+    from pipelines.subscribe.written import Options, written
 
     settings = settings_from(config, broker)
+    rules = RuleOptions(
+        where, preset, unknown, site, visible, combined, joint, joint_far or "", tuple(messenger or ())
+    )  # fmt: skip
     options = Options(
-        joint=joint, joint_far=joint_far, messengers=tuple(messenger or ()), out=out,
+        rules=rules, out=out,
         command=tuple(shlex.split(on_alert)) if on_alert is not None else None, webhook=webhook, slack=slack,
     )  # fmt: skip
-    doings = doings_of_options(options, os.environ)
+    routes, doings = written(options, os.environ)
     asked = Asked(
-        sources=tuple(source or ("local",)), topics=tuple(topic or ()), routes=(route_of_options(options, doings),),
+        sources=tuple(source or ("local",)), topics=tuple(topic or ()), routes=routes,
         doings=doings, start=_start(start), name=name, folder=state, tests=test, written=options.written(),
     )  # fmt: skip
     _follow(settings, asked, count, timeout, as_json=as_json)

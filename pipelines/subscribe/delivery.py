@@ -108,5 +108,5 @@ def _of_rule(verdict: RuleVerdict) -> dict[str, Any]:
     judged: Judged = verdict.judged
     return {
         "rule": verdict.rule, "matched": judged.matched, "followed": verdict.followed,
-        "because": list(judged.reasons), "unknown": list(judged.unknown),
+        "because": list(judged.reasons), "unknown": list(judged.unknown), "parts": list(judged.parts),
     }  # fmt: skip

@@ -242,9 +242,9 @@ def received(message: SourceMessage) -> ReceivedAlert:
 def _verdict(route: Route, alert: ReceivedAlert, identity: Identity, told: bool) -> RuleVerdict:
     """Return what a rule says; whoever was told of an event hears all that follows of it.
 
-    A retraction tells nothing that a rule could ask for; a rule that asks for nothing passes it, as all.
+    A retraction tells nothing that a rule could ask for: it is not asked where it follows.
     """
+    if identity.is_retraction and told:
+        return RuleVerdict(route.name, Judged(False, ("withdraws the event",)), followed=True)
     judged = route.judge(alert)
-    if identity.is_retraction and not judged.reasons and not judged.matched:
-        judged = Judged(False, ("withdraws the event",))
     return RuleVerdict(route.name, judged, followed=told and not judged.matched)

@@ -10,7 +10,6 @@ import base64
 import json
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -85,9 +84,9 @@ class ReceivedAlert:
         plain: dict[str, Any] = _plain(whole)
         return plain
 
-    def as_json(self, more: Mapping[str, Any] | None = None) -> str:
-        """Return :meth:`as_dict`, and ``more`` beside it, as one line of JSON, all of it printable ASCII."""
-        return json.dumps(self.as_dict() | dict(more or {})).replace("\x7f", "\\u007f")
+    def as_json(self) -> str:
+        """Return :meth:`as_dict` as one line of JSON, all of it printable ASCII."""
+        return json.dumps(self.as_dict()).replace("\x7f", "\\u007f")
 
     def as_line(self) -> str:
         """Return one line for people."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.subscribe.received import ReceivedAlert
 
@@ -19,11 +20,14 @@ class Judged:
         What matched, and what not.
     unknown : tuple of str
         What the rule asks for and the alert does not tell.
+    parts : tuple of mapping
+        Each part of the rule with its values, as JSON can hold it.
     """
 
     matched: bool
     reasons: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    parts: tuple[Mapping[str, Any], ...] = ()
 
 
 Judge = Callable[[ReceivedAlert], Judged]

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from pipelines.subscribe.actions import ActionSettings, make_action
 from pipelines.subscribe.actions.worker import Doing
+from pipelines.subscribe.judging import Judges, RuleOptions, Wanted, rules_of
 from pipelines.subscribe.received import ReceivedAlert
 from pipelines.subscribe.routes import Judge, Judged, Route, everything
-from pipelines.subscribe.rules import Rule, parse_rate
+from pipelines.subscribe.where.presets import load_preset, problems
+from stream.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One rule and its actions, as options name them."""
+    """Rules and actions, as options name them; a preset may bring more of both."""
 
-    joint: bool = False
-    joint_far: str | None = None
-    messengers: tuple[str, ...] = ()
+    rules: RuleOptions = field(default_factory=RuleOptions)
     out: Path | None = None
     command: tuple[str, ...] | None = None
     webhook: str | None = None
@@ -54,24 +55,63 @@ def doing_of(settings: ActionSettings, environ: Mapping[str, str]) -> Doing:
     return Doing(make_action(settings, environ), settings.give_up_s)
 
 
-def route_of_options(options: Options, doings: Mapping[str, Doing]) -> Route:
-    """Return the one rule of the options, to all their actions.
+def written(
+    options: Options, environ: Mapping[str, str], now_unix_ns: Callable[[], int] = time.time_ns
+) -> tuple[tuple[Route, ...], dict[str, Doing]]:
+    """Return the rules, each with the names of its actions, and the actions by name.
+
+    What options name is done for every rule; what a file of rules names, for those that name it, or for those that name
+    none.
+
+    Parameters
+    ----------
+    options : Options
+    environ : mapping
+    now_unix_ns : callable
+        The clock that rules are asked at.
 
     Raises
     ------
     ConfigurationError
-        If it cannot be read.
+        If a rule, a preset or an action cannot be read.
     """
-    return Route("rule", _judge_of(options), tuple(doings))
+    wanted, of_options = rules_of(options.rules), doings_of_options(options, environ)
+    of_file = doings_of_preset(options.rules.preset, environ)
+    for name in of_options:
+        if name in of_file:
+            raise ConfigurationError(f"the file of rules has an action named {name}: rename it, or leave --{name} out")
+    judges = Judges(wanted)
+    routes = [
+        Route(one.name, _judge_of(judges, one, now_unix_ns), (*(one.actions or of_file), *of_options)) for one in wanted
+    ]
+    return tuple(routes), {**of_file, **of_options}
 
 
-def _judge_of(options: Options) -> Judge:
-    rate_hz = None if options.joint_far is None else parse_rate(options.joint_far)
-    rule = Rule(options.joint, rate_hz, options.messengers)
-    if rule == Rule():
+def doings_of_preset(name: str, environ: Mapping[str, str]) -> dict[str, Doing]:
+    """Return the actions of a file of rules by their names.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is not as an action is written.
+    """
+    found = {}
+    for action, values in (load_preset(name).actions if name else {}).items():
+        try:
+            found[action] = doing_of(ActionSettings.model_validate(values), environ)
+        except ValidationError as error:  # not chained: it holds the values, which may be secret
+            raise ConfigurationError(
+                f"{name}: actions.{action}: {'; '.join(problems(error, ActionSettings))}"
+            ) from None
+    return found
+
+
+def _judge_of(judges: Judges, wanted: Wanted, now_unix_ns: Callable[[], int]) -> Judge:
+    if wanted.rule is None:
         return everything
 
     def judge(alert: ReceivedAlert) -> Judged:
-        return Judged(rule.admits(alert))
+        verdict = judges.judge(wanted, alert, now_unix_ns())
+        return Judged(verdict.matched, verdict.reasons, verdict.unknown, tuple(verdict.as_dict()["parts"]))
 
     return judge

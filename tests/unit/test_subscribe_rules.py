@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import pytest
 from alerts import EVIL, alert, beside
 
 from pipelines.subscribe import ReceivedAlert, receive
-from pipelines.subscribe.judging import RuleOptions, rules_of
+from pipelines.subscribe.judging import RuleOptions
 from pipelines.subscribe.messenger import OtherMessenger, difference_text, rate_text
-from pipelines.subscribe.rules import Chosen
-from stream.errors import RuleError
+from pipelines.subscribe.written import Options, written
+from stream.errors import ConfigurationError, RuleError
 from stream.kafka.consumer import Message
 
 COINCIDENCE = {
@@ -83,24 +82,68 @@ def test_a_rate_is_said_in_the_unit_that_people_compare_in(rate_hz: float, said:
     ],
 )  # fmt: skip
 def test_a_rule_asks_for_a_messenger_and_a_rate(options: RuleOptions, passes: bool) -> None:
-    assert bool(Chosen(rules_of(options), lambda: 0)(received())) is passes
-    assert bool(Chosen(rules_of(options), lambda: 0)(received(external_coinc=None))) is (options == RuleOptions())
+    ((route,), doings) = written(Options(rules=options), {})
+    assert doings == {}
+    assert route.judge(received()).matched is passes
+    assert route.judge(received(external_coinc=None)).matched is (options == RuleOptions())
 
 
-def test_who_was_told_that_it_joined_hears_that_it_left_and_was_withdrawn() -> None:
-    chosen = Chosen(rules_of(RuleOptions(joint=True)), lambda: 0)
-    left, withdrawn = received(external_coinc=None), received(event=None, alert_type="RETRACTION", external_coinc=None)
-    assert [bool(chosen(a)) for a in (left, received(), left, withdrawn)] == [False, True, True, True]
-    assert not chosen(received(superevent_id="TS150914b", external_coinc=None))
-
-
-def test_what_the_rules_say_is_told_beside_the_alert() -> None:
-    (said,) = Chosen(rules_of(RuleOptions(where="joint and area90 < 1 sr")), lambda: 0)(received())
-    assert (said["rule"], said["matched"]) == ("rule", True)
-    assert json.loads(received().as_json({"rules": [said]}))["rules"][0]["parts"][0]["text"] == "joint"
+def test_what_the_rule_says_is_told_part_by_part() -> None:
+    ((route,), _) = written(Options(rules=RuleOptions(where="joint and area90 < 1 sr")), {})
+    judged = route.judge(received())
+    assert judged.reasons[0] == "yes: joint (yes)"
+    assert [part["text"] for part in judged.parts] == ["joint", "area90 < 1 sr"]
 
 
 @pytest.mark.parametrize("options", [RuleOptions(joint_far="often"), RuleOptions(messengers=("gravity",))])
 def test_an_option_that_is_none_is_pointed_at(options: RuleOptions) -> None:
     with pytest.raises(RuleError, match="is not known"):
-        rules_of(options)
+        written(Options(rules=options), {})
+
+
+RULES = """
+name = "mine"
+[[rule]]
+name = "close"
+where = "far < 1/year"
+actions = ["slew"]
+[[rule]]
+name = "rest"
+[actions.slew]
+command = ["./slew.sh"]
+[actions.log]
+file = "alerts"
+"""
+
+
+def test_a_file_of_rules_has_actions_of_its_own_beside_those_of_options(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    routes, doings = written(Options(rules=RuleOptions(preset=str(file)), out=tmp_path), {})
+    assert [route.actions for route in routes] == [("slew", "file"), ("slew", "log", "file")]
+    assert {name: doing.action.kind for name, doing in doings.items()} == {
+        "slew": "command", "log": "file", "file": "file",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("commando = 3", "commando: is not known: did you mean command?"), ("give_up_s = 1", "name exactly one of"),
+        ('webhook = "hunter2"\nfile = "x"', "name exactly one of"),
+    ],
+)  # fmt: skip
+def test_an_action_that_is_none_is_refused_without_its_value(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(f'name = "x"\n[actions.slew]\n{text}')
+    with pytest.raises(ConfigurationError) as raised:
+        written(Options(rules=RuleOptions(preset=str(file))), {})
+    assert said in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_two_actions_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('name = "x"\n[actions.file]\nfile = "x"')
+    with pytest.raises(ConfigurationError, match="an action named file"):
+        written(Options(rules=RuleOptions(preset=str(file)), out=tmp_path), {})

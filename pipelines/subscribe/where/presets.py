@@ -27,7 +27,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipelines.subscribe.where.errors import nearest
 from stream.errors import ConfigurationError
@@ -128,7 +128,7 @@ def checked(values: Mapping[str, Any]) -> RuleSettings:
     try:
         return RuleSettings.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigurationError(f"{values.get('name')}: {'; '.join(_problems(error))}") from None
+        raise ConfigurationError(f"{values.get('name')}: {'; '.join(problems(error, RuleSettings))}") from None
 
 
 def _read(path: Path) -> Preset:
@@ -150,14 +150,15 @@ def _parsed(text: str, where: str) -> Preset:
         raise ConfigurationError(f"{where} is no TOML: {error}") from None
     except ValidationError as error:
         # Not chained: pydantic's error holds the values, and an action's may be secret.
-        raise ConfigurationError(f"{where}: {'; '.join(_problems(error))}") from None
+        raise ConfigurationError(f"{where}: {'; '.join(problems(error, RuleSettings, Preset))}") from None
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
+def problems(error: ValidationError, *models: type[BaseModel]) -> Iterator[str]:
+    """Yield what is wrong with values, without them: a key that none of some models has, with the nearest."""
+    known = [key for model in models for key in model.model_fields]
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         place = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            top = () if "rule" in problem["loc"] else Preset.model_fields
-            message = f"is not known{nearest(str(problem['loc'][-1]), {*RuleSettings.model_fields, *top})}"
+            message = f"is not known{nearest(str(problem['loc'][-1]), known)}"
         yield f"{place}: {message}" if place else message
