@@ -26,17 +26,29 @@ def simulate(
     gap: Annotated[
         list[str] | None, typer.Option(help="A gap, as DETECTOR:START:SECONDS from the first sample; repeatable.")
     ] = None,
+    external: Annotated[
+        str | None, typer.Option(help="Send notices of other messengers too: grb, neutrino, or both with a comma.")
+    ] = None,
+    chance: Annotated[
+        float, number("Of each of them, events an hour that no merger belongs to; nature has one a day.", 0, 3600)
+    ] = 20.0,
     config: Config = None,
     broker: Broker = None,
     detectors: Detectors = None,
 ) -> None:
     """Be a network of detectors that sends to Kafka in real time.
 
+    With --external each injection has a gamma-ray burst some 1.7 s after it, or a neutrino within 5 s, told as
+    Fermi-GBM and IceCube tell them: some seconds late, then better and better. They go through the parser onto
+    topics.external, marked as injections.
+
     Examples
     --------
       tocsin simulate --seed 7 --inject bbh
 
       tocsin simulate -d H1 -d L1 -d V1 --every 10 --inject bbh --gap L1:30:5
+
+      tocsin simulate --inject bbh --external grb,neutrino
     """
     from pipelines.cli.waiting import leaving
     from pipelines.feeds.simulate import Simulation, parse_gap, simulate_to_kafka
@@ -44,11 +56,16 @@ def simulate(
     settings = settings_from(config, broker, detectors)
     simulation = Simulation(
         seed=seed, inject=inject, every_s=every, glitch_rate_hz=glitch_rate, duration_s=duration, block_s=block,
-        witnesses=witnesses, gaps=tuple(parse_gap(text) for text in gap or ()),
+        witnesses=witnesses, gaps=tuple(parse_gap(text) for text in gap or ()), external=_kinds(external),
+        chance_hz=chance / 3600.0,
     )  # fmt: skip
     stop = threading.Event()
     with leaving(stop):
         simulate_to_kafka(settings, simulation, stop)
+
+
+def _kinds(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
 
 
 def replay(

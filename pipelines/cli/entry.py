@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from pipelines.cli import alerts, data, decide, evaluate, exhibit, listen, models, operate
+from pipelines.cli import alerts, data, decide, evaluate, exhibit, listen, messengers, models, operate
 from pipelines.cli.subscribe import subscribe
 from stream import __version__
 from stream.errors import ConfigurationError, Fenced, RuleError, TocsinError
@@ -25,8 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    operate.run, exhibit.demo, data.simulate, data.replay, data.localize, data.fetch, listen.listen, subscribe,
-    alerts.skymap, alerts.page, decide.retract, decide.confirm, operate.doctor,
+    operate.run, exhibit.demo, data.simulate, data.replay, data.localize, data.fetch, listen.listen,
+    messengers.coincide, subscribe, alerts.skymap, alerts.page, decide.retract, decide.confirm, operate.doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(operate.topics_app, name="topics")

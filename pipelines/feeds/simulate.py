@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import structlog
 
 from pipelines.feeds.archive import block_hops
+from pipelines.feeds.external import NoticeFeed
 from pipelines.feeds.feed import feed
 from stream.errors import ConfigurationError
 from stream.records import Block
 from stream.settings import Settings
 from stream.simulate.detector import Gap, Injection, NetworkConfig, SyntheticNetwork
+from stream.simulate.external import MessengerConfig, MessengerNetwork
+from stream.simulate.notices import Seen
 from stream.simulate.waveforms import BinaryParameters, draw_binary
 from stream.timebase import HOP_NS, HOPS_PER_S, NS_PER_S, SystemClock, ns_to_gps_s
 
@@ -43,8 +46,9 @@ def injected_blocks(
     first_ns: int,
     every_ns: int | None,
     rng: np.random.Generator,
+    injected: Callable[[BinaryParameters], None] | None = None,
 ) -> Iterator[Block]:
-    """Yield a network's blocks, drawing an injection every so often and adding it in time."""
+    """Yield a network's blocks, with an injection every so often, drawn and added in time; ``injected`` hears of it."""
     next_ns = first_ns
     for block in network.blocks(start_ns, stop_ns, hops):
         while every_ns is not None and next_ns <= block.end_ns + LEAD_NS:
@@ -57,6 +61,8 @@ def injected_blocks(
                 mass1_msun=round(injection.parameters.mass1_msun, 1),
                 mass2_msun=round(injection.parameters.mass2_msun, 1),
             )  # fmt: skip
+            if injected is not None:
+                injected(injection.parameters)
             next_ns += every_ns
         yield block
 
@@ -75,6 +81,10 @@ class Simulation:
         None goes on until stopped.
     gaps : tuple of (detector, start, length)
         Stretches not sent, in seconds from the first sample.
+    external : tuple of str
+        Other messengers of :data:`stream.simulate.external.KINDS` whose notices are sent too.
+    chance_hz : float
+        How often each of them has an event that no merger belongs to.
     """
 
     seed: int = 7
@@ -85,9 +95,22 @@ class Simulation:
     block_s: float = 1 / 16
     witnesses: bool = True
     gaps: tuple[tuple[str, float, float], ...] = ()
+    external: tuple[str, ...] = ()
+    chance_hz: float = 0.0
 
-    def source(self, detectors: tuple[str, ...], start_ns: int) -> Iterator[Block]:
-        """Return the blocks from ``start_ns`` on.
+    def messengers(self, start_ns: int) -> MessengerNetwork | None:
+        """Return the other messengers, from ``start_ns`` on; None where none is asked for."""
+        if not self.external:
+            return None
+        return MessengerNetwork(MessengerConfig(self.external, self.seed, self.chance_hz), start_ns)
+
+    def source(
+        self,
+        detectors: tuple[str, ...],
+        start_ns: int,
+        injected: Callable[[BinaryParameters], None] | None = None,
+    ) -> Iterator[Block]:
+        """Return the blocks from ``start_ns`` on; ``injected`` hears of each merger seconds before it.
 
         Raises
         ------
@@ -119,6 +142,7 @@ class Simulation:
             first_ns=start_ns + every_ns,
             every_ns=every_ns if self.inject else None,
             rng=np.random.default_rng(self.seed),
+            injected=injected,
         )
 
 
@@ -152,4 +176,13 @@ def simulate_to_kafka(settings: Settings, simulation: Simulation, stop: threadin
     """
     clock = SystemClock()
     start_ns = (clock.now_ns() // NS_PER_S + 1) * NS_PER_S
-    return feed(simulation.source(settings.strain.detectors, start_ns), settings, clock, stop=stop)
+    network = simulation.messengers(start_ns)
+    if network is None:
+        return feed(simulation.source(settings.strain.detectors, start_ns), settings, clock, stop=stop)
+
+    def injected(binary: BinaryParameters) -> None:
+        network.merger(Seen(binary.geocent_ns, binary.ra_rad, binary.dec_rad))
+
+    with NoticeFeed(network, settings, clock) as notices:
+        source = simulation.source(settings.strain.detectors, start_ns, injected)
+        return feed(source, settings, clock, stop=stop, on_block=notices.sent_until)

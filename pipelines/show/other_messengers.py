@@ -88,5 +88,5 @@ def _yes(value: bool | None) -> str | None:
 
 def _unknown(extra: Mapping[str, Any], name: str) -> str:
     reasons = extra.get("unknown")
-    told = reasons.get(name) if isinstance(reasons, Mapping) else None
+    told = reasons.get(f"external_coinc.{name}") if isinstance(reasons, Mapping) else None
     return str(told) if told else "the alert does not say why"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from stream.text import clean
@@ -37,7 +37,7 @@ class OtherMessenger:
     Attributes
     ----------
     observatory, search, notice_id : str
-        As in ``Fermi-GBM``, ``GRB``, ``524666471``.
+        As in ``Fermi-GBM``, or LVK's ``Fermi``; ``GRB``; ``524666471``.
     event_id : str
     names : tuple of str
         As in ``GRB 170817A``.
@@ -75,9 +75,9 @@ class OtherMessenger:
             return None
         beside = extra.get("joined")
         beside = beside if isinstance(beside, Mapping) else {}
-        significant = beside.get("significant")
+        source, significant = beside.get("source"), beside.get("significant")
         return cls(
-            observatory=clean(str(told["observatory"]), _WORD),
+            observatory=clean(source if isinstance(source, str) else str(told["observatory"]), _WORD),
             search=clean(str(told["search"]), _WORD),
             notice_id=clean(str(told["gcn_notice_id"]), _WORD),
             event_id=clean(str(beside.get("event_id", "")), _WORD),
@@ -108,6 +108,11 @@ class OtherMessenger:
     def messenger(self) -> str:
         """``gamma``, ``neutrino``, ``radio``, ``x-ray`` or ``optical``; empty of a search that is not known."""
         return MESSENGERS.get(self.search, "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is told, but for the map, as JSON can hold it; names are stable."""
+        told = {name: value for name, value in asdict(self).items() if name != "combined_fits"}
+        return told | {"name": self.name, "messenger": self.messenger, "far_hz": self.far_hz}
 
     def as_words(self) -> str:
         """Return it on a line: ``with GRB 170817A (Fermi-GBM) 1.7 s after the merger, joint FAR 1 per 9 years``."""

@@ -86,7 +86,11 @@ class MessengerNetwork:
         withdrawn = not of_merger and rng.random() < _RETRACTED_PART
         for notice in make(seen, rng, withdrawn=withdrawn):
             sent_ns = seen.gps_ns + round((notice.sent_ns - seen.gps_ns) * self.config.pace)
-            heapq.heappush(self._waiting, replace(notice, sent_ns=sent_ns, of_merger=of_merger))
+            self.add(replace(notice, sent_ns=sent_ns, of_merger=of_merger))
+
+    def add(self, notice: SimulatedNotice) -> None:
+        """Let a notice be sent when it is due."""
+        heapq.heappush(self._waiting, notice)
 
     def until(self, gps_ns: int) -> Iterator[SimulatedNotice]:
         """Yield what is sent until a time and has not been yielded, in its order."""

@@ -38,12 +38,13 @@ _SCHEMA = "https://gcn.nasa.gov/schema/main/gcn/notices/"
 
 @dataclass(frozen=True, slots=True, order=True)
 class SimulatedNotice:
-    """A notice, when it is sent, and of what: the id of the event, and whether a merger belongs to it."""
+    """A notice, when it is sent, and of what: the id of the event, its stage, and whether a merger belongs to it."""
 
     sent_ns: int
     topic: str
     payload: bytes
     event_id: str = ""
+    stage: str = ""
     of_merger: bool = False
 
 
@@ -128,7 +129,8 @@ def track_notices(seen: Seen, rng: np.random.Generator, *, withdrawn: bool = Fal
 def _notice(topic: str, gps_ns: int, after_s: float, told: Mapping[str, Any], event_id: str) -> SimulatedNotice:
     sent_ns = gps_ns + round(after_s * NS_PER_S)
     whole = {**told, "alert_datetime": _iso(sent_ns), "alert_tense": TENSE}
-    return SimulatedNotice(sent_ns, topic, json.dumps(whole).encode(), event_id)
+    stage = str(told.get("subtype", told["alert_type"]))
+    return SimulatedNotice(sent_ns, topic, json.dumps(whole).encode(), event_id, stage)
 
 
 def _moved(seen: Seen, sigma_deg: float, rng: np.random.Generator) -> Seen:

@@ -75,7 +75,7 @@ def test_a_number_that_is_none_or_absurd_is_refused_by_its_option(
 
 @pytest.mark.parametrize(
     ("words", "option"),
-    [(words, option) for words, option in NUMBERS if option not in ("--seed", "--glitch-rate", "--wait")],
+    [(words, option) for words, option in NUMBERS if option not in ("--seed", "--glitch-rate", "--chance", "--wait")],
 )
 def test_zero_is_refused_where_it_means_nothing(words: tuple[str, ...], option: str, tocsin: Tocsin) -> None:
     code, _, err = tocsin(*words, *ARGUMENTS.get(words, []), f"{option}=0")

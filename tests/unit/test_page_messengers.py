@@ -50,6 +50,14 @@ def test_without_a_combined_map_it_says_so(combined: bytes | None, said: str) ->
     assert said in Tags(page_of({**BURST, "combined_skymap": combined}, JOINED)[0]).words
 
 
+def test_why_there_is_no_combined_map_is_said() -> None:
+    unknown = {"external_coinc.combined_skymap": "the notice tells of no place"}
+    extra = beside(joined=JOINED | {"source": "Swift-BAT"}, unknown=unknown)
+    words = Tags(event_page(alert(external_coinc={**BURST, "combined_skymap": None}, skymap=None), extra)[0]).words
+    assert "No combined sky map: the notice tells of no place." in words
+    assert "Swift-BAT, search GRB" in words
+
+
 def test_what_is_not_told_is_not_known() -> None:
     bare = {**BURST, "time_coincidence_far": None, "time_sky_position_coincidence_far": None, "combined_skymap": None}
     words = Tags(page_of(bare)[0]).words
