@@ -10,9 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.cli.chance import coincidences
 from pipelines.cli.common import Config, Detectors, Json, log_for, number, settings_from, show
 
 evaluate_app = typer.Typer(help="What the search is worth, measured on simulated data.", no_args_is_help=True)
+evaluate_app.command("coincidences")(coincidences)
 
 
 class Peer(StrEnum):

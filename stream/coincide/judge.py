@@ -28,6 +28,8 @@ from stream.text import clean
 
 _NO_MAP = "the superevent has no sky map"
 _OF_GAMMA = ("GRB", "SubGRB", "SubGRBTargeted")
+_SAY_NOTHING = ("UNRELIABLE_LOCATION", "ERROR")
+_CONTRARY = ("NOT", "NON", "NO_")
 _LEAST_LIKELY = 0.5
 """A gamma-ray event whose notice gives a burst less is none (gwcelery's label NOT_GRB)."""
 
@@ -96,14 +98,16 @@ def is_burst(external: ExternalEvent) -> bool:
     """Return whether a notice leaves it likely that the event is what its search is for.
 
     Of gamma rays: it gives no classification, or bursts together half of it or more, or names nothing by that name and
-    nothing else that likely.
+    nothing else that likely. A kind such as ``NOT_GRB`` says the contrary; ``UNRELIABLE_LOCATION`` and ``ERROR``, as
+    Fermi's flight software has them, say nothing of the source.
     """
-    if external.search not in _OF_GAMMA or not external.classification:
+    told = {kind.upper(): p for kind, p in external.classification.items() if kind.upper() not in _SAY_NOTHING}
+    if external.search not in _OF_GAMMA or not told:
         return True
-    bursts = [p for kind, p in external.classification.items() if "GRB" in kind.upper()]
-    if bursts:
-        return sum(bursts) >= _LEAST_LIKELY
-    return max(external.classification.values()) < _LEAST_LIKELY
+    if any(p >= _LEAST_LIKELY for kind, p in told.items() if kind.startswith(_CONTRARY)):
+        return False
+    bursts = [p for kind, p in told.items() if "GRB" in kind and not kind.startswith(_CONTRARY)]
+    return sum(bursts) >= _LEAST_LIKELY if bursts else max(told.values()) < _LEAST_LIKELY
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,9 @@ def test_what_is_passed_over_says_why(gw: GwEvent, external: ExternalEvent, why:
         ({"SHORT_GRB": 0.3, "LONG_GRB": 0.3, "DISTANT_PARTICLES": 0.4}, "SubGRB", True),
         ({"BELOW_HORIZON": 1.0}, "GRB", False),
         ({"PARTICLES": 0.3}, "GRB", True),
+        ({"GRB": 0.9, "NOT_GRB": 1.0}, "GRB", False),
+        ({"GRB": 0.9, "not GRB": 0.1}, "SubGRBTargeted", True),
+        ({"UNRELIABLE_LOCATION": 0.97, "DISTANT_PARTICLES": 0.03}, "GRB", True),
         ({"BNS": 0.1}, "HEN", True),
     ],
 )

@@ -169,6 +169,8 @@ def test_maps_apart_have_no_product() -> None:
     south = of(np.arange(4, 16), np.array([0.0] * 8 + [1.0] * 4))
     assert combine(north, south) == (None, "the two sky maps have no direction in common")
     assert overlap(north, south) == 0.0
+    nothing = replace(north, uniq=north.uniq[:0], probdensity=north.probdensity[:0])
+    assert combine(nothing, south).skymap is None and combine(south, nothing).skymap is None
 
 
 def test_a_product_of_partial_maps_covers_the_sphere() -> None:
