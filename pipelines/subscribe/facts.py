@@ -17,6 +17,7 @@ from pipelines.subscribe.where.values import NOT_TOLD, Arguments, Unknown, Value
 from stream.codec.skymap import decode_skymap
 from stream.errors import DataError
 from stream.records import SkyMap
+from stream.regions import credible_areas_deg2
 from stream.sky.places import Places, places_of
 from stream.timebase import unix_ns_to_gps_ns
 
@@ -39,6 +40,7 @@ class Facts:
         self._known: dict[tuple[str, Arguments], Value | Unknown] = {}
         self._other: tuple[OtherMessenger | None] | None = None
         self._skymap: SkyMap | Unknown | None = None
+        self._areas_deg2: dict[float, float] = {}
         self._places: Places | Unknown | None = None
 
     def get(self, name: str, arguments: Arguments = ()) -> Value | Unknown:
@@ -87,6 +89,16 @@ class Facts:
             except DataError as error:
                 self._skymap = Unknown(str(error))
         return self._skymap
+
+    def areas_deg2(self, level: float) -> dict[float, float] | Unknown:
+        """Return the smallest areas that hold a probability, and the two that are asked for most: sorted for once."""
+        if level not in self._areas_deg2:
+            skymap = self.skymap()
+            if isinstance(skymap, Unknown):
+                return skymap
+            levels = (level, 0.5, 0.9)
+            self._areas_deg2 |= dict(zip(levels, credible_areas_deg2(skymap, levels), strict=True))
+        return self._areas_deg2
 
     def places(self) -> Places | Unknown:
         """Return the sky map as places to be seen, gathered once."""

@@ -13,7 +13,7 @@ from pipelines.subscribe.received import ReceivedAlert
 from pipelines.subscribe.where import IfUnknown, Rule, Verdict, parse
 from pipelines.subscribe.where.claims import Several
 from pipelines.subscribe.where.presets import Preset, RuleSettings, checked, load_preset
-from stream.errors import ConfigurationError
+from stream.errors import ConfigurationError, RuleError
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,29 @@ def rules_of(options: RuleOptions) -> tuple[Wanted, ...]:
         If a rule cannot be understood, a preset is not there, or a site is missing or not known.
     """
     preset = load_preset(options.preset) if options.preset else Preset.model_validate({"name": "rule"})
-    return tuple(ready(_with(one, options)) for one in preset.rule)
+    site = options.site or next((one.site for one in preset.rule if one.site), None)
+    conditions = _conditions(options)
+    for one in conditions:
+        parse(one, site)  # by itself, so that an error shows what was written
+    return tuple(_of_preset(one, options, conditions) for one in preset.rule)
+
+
+def _conditions(options: RuleOptions) -> list[str]:
+    """Return what options ask for besides, each as a rule."""
+    asked = [options.where.strip(), "joint" if options.joint else ""]
+    asked.append(f"joint_far <= {options.joint_far}" if options.joint_far else "")
+    asked.append(f"messenger in ({', '.join(options.messengers)})" if options.messengers else "")
+    return [one for one in asked if one]
+
+
+def _of_preset(rule: RuleSettings, options: RuleOptions, conditions: Sequence[str]) -> Wanted:
+    """Return a rule of a preset; what is wrong with it is told with its name."""
+    try:
+        return ready(_with(rule, options, conditions))
+    except RuleError as error:
+        if not options.preset:
+            raise
+        raise RuleError(f"{options.preset}, rule {rule.name}: {error}") from None
 
 
 def ready(settings: RuleSettings) -> Wanted:
@@ -124,16 +146,13 @@ def ready(settings: RuleSettings) -> Wanted:
     return Wanted(settings.name, rule, settings.unknown, settings.combined, settings.actions)
 
 
-def _with(rule: RuleSettings, options: RuleOptions) -> RuleSettings:
+def _with(rule: RuleSettings, options: RuleOptions, conditions: Sequence[str]) -> RuleSettings:
     """Return a rule with what options ask for besides, or instead."""
-    asked = [options.where, "joint" if options.joint else ""]
-    asked.append(f"joint_far <= {options.joint_far}" if options.joint_far else "")
-    asked.append(f"messenger in ({', '.join(options.messengers)})" if options.messengers else "")
     site = options.site or rule.site
     given = {"unknown": options.unknown, "site": site, "visible": options.visible}
     return checked(
         rule.model_dump()
-        | {"where": _all_of(site, rule.where, *asked), "combined": rule.combined or options.combined}
+        | {"where": _all_of(site, rule.where, *conditions), "combined": rule.combined or options.combined}
         | {key: value for key, value in given.items() if value is not None}
     )
 

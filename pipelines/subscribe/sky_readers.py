@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.subscribe.where.values import Unknown, Value
 from stream.errors import DataError
-from stream.regions import credible_areas_deg2, most_probable_deg
+from stream.regions import most_probable_deg
 from stream.sky.fields import field_probabilities
 from stream.sky.shapes import Circle
 from stream.sky.sites import find_site
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def _area(facts: Facts, level: float) -> float | Unknown:
-    skymap = facts.skymap()
-    return skymap if isinstance(skymap, Unknown) else credible_areas_deg2(skymap, (level,))[0]
+    areas = facts.areas_deg2(level)
+    return areas if isinstance(areas, Unknown) else areas[level]
 
 
 def _place(axis: int) -> Callable[[Facts], float | Unknown]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from told import NOW_UNIX_NS, STORY, lvk_alert
 
+from pipelines.cli import wanted
 from pipelines.subscribe.judging import Judges, RuleOptions, rules_of
 from pipelines.subscribe.where.presets import load_preset, preset_names
 from stream.codec.skymap import decode_skymap
-from stream.errors import ConfigurationError
+from stream.errors import ConfigurationError, RuleError
 from stream.records import SkyMap
 
 ANSWERS = {True: "y", False: "n", None: "?"}
@@ -75,11 +77,11 @@ def test_a_file_of_ones_own_has_several_rules_with_actions(tmp_path: Path) -> No
     close, far = load_preset(str(file)).rule
     assert (close.site, far.site, close.unknown, far.unknown) == ("lasilla", "lasilla", "accept", "reject")
     assert load_preset(str(file)).actions == {"slew": {"command": ["./slew.sh"]}}
-    wanted = rules_of(RuleOptions(preset=str(file), where="test or significant", visible=0.5))
-    assert [one.actions for one in wanted] == [("slew",), ()]
-    assert [one.unknown for one in wanted] == ["accept", "reject"]
-    assert wanted[1].rule is not None
-    assert wanted[1].rule.text == (
+    rules = rules_of(RuleOptions(preset=str(file), where="test or significant", visible=0.5))
+    assert [one.actions for one in rules] == [("slew",), ()]
+    assert [one.unknown for one in rules] == ["accept", "reject"]
+    assert rules[1].rule is not None
+    assert rules[1].rule.text == (
         "type in (initial) and far < 1/year and distance >= 100 and (test or significant) "
         'and visible("lasilla", 24 h, 2.5, -18 deg) >= 0.5'
     )
@@ -146,3 +148,17 @@ def test_the_map_is_decoded_once_for_several_rules(data_dir: Path, monkeypatch: 
     alert = lvk_alert(data_dir, "initial")
     assert [judges.judge(one, alert, NOW_UNIX_NS).matched for one in judges.wanted] == [False, True]
     assert len(decoded) == 1
+
+
+def test_a_rule_that_is_wrong_is_told_with_its_file_and_name(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('name = "x"\n[[rule]]\nname = "close"\nwhere = "distance < 1 deg"')
+    with pytest.raises(RuleError, match=r"rules.toml, rule close: distance is a distance"):
+        rules_of(RuleOptions(preset=str(file)))
+    with pytest.raises(RuleError, match=r"^fra is not known"):
+        rules_of(RuleOptions(preset="tarot", where="fra < 1"))
+
+
+def test_the_help_names_every_preset() -> None:
+    (option,) = get_args(wanted.PresetName)[1:]
+    assert f"({', '.join(preset_names())})" in option.help

@@ -179,6 +179,8 @@ def test_lvks_example_event_alert_by_alert(text: str, answers: str, data_dir: Pa
         ("!test", "!", "write not"),
         ("type = 'initial", "'", "close the quotes"),
         ("far < 1 \x1b[2J", "", "means nothing"),
+        ("far < 1 \ud800", "", "this character means nothing"),
+        ("far < 1 \u202e", "", "this character means nothing"),
         ("month > 3", "month", "is a unit"),
         ("x" * 70 + " > 1", "x" * 70, "at most 64"),
         ("distance*distance*distance*distance*distance*distance*distance > 1", "*", "power"),
