@@ -134,6 +134,39 @@ def test_the_contrary_of_any_rule_is_its_contrary(text: str) -> None:
     judged(text, told())
 
 
+LEAVES = {
+    "far < 1": 1.0,
+    "area90 < 0": 0.0,
+    "duration > 1": 0.5,
+    "visible(rubin) >= 0": 1.0,
+    "mchirp > 1e6": 0.0,
+    "joint": 0.0,
+}
+"""Claims of every cost, and what they are of the alert: true, false, or unknown between them."""
+TREES = st.recursive(
+    st.sampled_from(sorted(LEAVES)).map(lambda text: (text, LEAVES[text])),
+    lambda inner: st.one_of(
+        inner.map(lambda a: (f"not ({a[0]})", 1.0 - a[1])),
+        st.lists(inner, min_size=2, max_size=4).map(lambda some: (_joined(some, "and"), min(a[1] for a in some))),
+        st.lists(inner, min_size=2, max_size=4).map(lambda some: (_joined(some, "or"), max(a[1] for a in some))),
+    ),
+    max_leaves=16,
+)
+
+
+def _joined(some: list[tuple[str, float]], word: str) -> str:
+    return f" {word} ".join(f"({text})" for text, _ in some)
+
+
+@given(TREES)
+def test_whatever_is_looked_at_first_the_answer_is_that_of_the_logic(tree: tuple[str, float]) -> None:
+    """Kleene's and is the lesser, his or the greater, his not what is left to 1."""
+    text, expected = tree
+    rule = understood(text)
+    if rule is not None:  # deeper than a rule may be
+        assert rule.judge(facts_of(told(), NOW_UNIX_NS)).outcome is {1.0: True, 0.0: False, 0.5: None}[expected]
+
+
 ODD: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
