@@ -22,11 +22,11 @@ from stream.timebase import SystemClock
 class Run:
     """A listener in a thread, until told to stop."""
 
-    def __init__(self, settings: Settings, topics: Sequence[str] = ("notices",)) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[str] = ("notices",), start: str = "unread") -> None:
         self.heard, self.stop = Heard(), threading.Event()
         self.tally: Tally | None = None
         self.error: Exception | None = None
-        self._wanted = Wanted(["local"], topics, start="unread")
+        self._wanted = Wanted(["local"], topics, start=start)
         self._settings = settings
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

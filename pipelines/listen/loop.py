@@ -95,10 +95,13 @@ def _maps_that_came(parts: Listening) -> bool:
 
 
 def _handed_on(parts: Listening, events: Sequence[ExternalEvent]) -> bool:
-    """Return whether the sink has all events; not if it was given up for the end."""
+    """Return whether the sink has all events; not if it was given up for the end.
+
+    It is asked without any, too: a client that is not called renews no token.
+    """
     for event in events:
         parts.sink.put(event)
-    return not events or parts.sink.acknowledged(parts.meanwhile)
+    return parts.sink.acknowledged(parts.meanwhile)
 
 
 def _told(parts: Listening, events: Sequence[ExternalEvent]) -> bool:

@@ -22,6 +22,8 @@ _EXTRA = {
     # Notices are few: what waits in the client is bounded by bytes, not by what a stranger sends.
     "queued.max.messages.kbytes": 16_384,
     "queued.min.messages": 100,
+    # A topic of one notice a year has a place from its first day on.
+    "enable.partition.eof": True,
     # The other side is a public service, and a thousandth of a second matters to no notice.
     "topic.metadata.refresh.interval.ms": 30_000,
     "fetch.wait.max.ms": 100,
@@ -84,7 +86,6 @@ class KafkaSource:
         self._absent: set[str] = set()
         self._late: list[Message] = []
         self._committed_s = reading.monotonic()
-        self._pending = False
         wanted = list(dict.fromkeys([*topics, *([] if silence is None else [silence.topic])]))
         self._consumer = Consumer(
             settings, wanted, start, group, reading.instance,
@@ -102,6 +103,11 @@ class KafkaSource:
         """Whether heartbeats have stopped."""
         return self._silence is not None and self._silence.silent
 
+    @property
+    def errors(self) -> int:
+        """Errors of the connection so far, refused credentials among them."""
+        return self._consumer.errors
+
     def poll(self, timeout_s: float) -> list[SourceMessage]:
         """Return what is there, heartbeats apart.
 
@@ -118,10 +124,8 @@ class KafkaSource:
             self._silence(self._monotonic(), len(batch))
         for message in batch:
             self._absent.discard(message.topic)
-        beats = [m for m in batch if m.topic == self._heartbeat]
-        for beat in beats:
+        for beat in (m for m in batch if m.topic == self._heartbeat):
             self._consumer.store(beat)
-        self._pending |= bool(beats)
         self._commit()
         return [self._message(m, now_ns) for m in batch if m.topic != self._heartbeat]
 
@@ -139,14 +143,13 @@ class KafkaSource:
         last = {(m.topic, m.origin.partition): m.origin for m in messages if m.origin is not None}
         for origin in last.values():
             self._consumer.store(origin)
-        self._pending |= bool(messages)
         self._commit()
 
     def _commit(self) -> None:
         now_s = self._monotonic()
-        if self._pending and now_s - self._committed_s >= _COMMIT_S:
+        if now_s - self._committed_s >= _COMMIT_S:
             self._consumer.commit()
-            self._committed_s, self._pending = now_s, False
+            self._committed_s = now_s
 
     def close(self) -> None:
         """Commit what is done with, and leave the group."""

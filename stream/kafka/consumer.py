@@ -176,6 +176,17 @@ class Consumer:
         self._next.update({(m.topic, m.partition): m.offset + 1 for m in found})
         return found
 
+    def _anchor(self, end: confluent_kafka.Message) -> None:
+        """Keep a partition's end as our place, if nothing of it has been read: what comes while we are away is new.
+
+        Without it a group that heard nothing yet has no place, and begins at the end again when it comes back.
+        """
+        topic, number, offset = end.topic(), end.partition(), end.offset()
+        assert topic is not None and number is not None and offset is not None
+        if (topic, number) not in self._next:
+            self._next[topic, number] = offset
+            self._consumer.store_offsets(offsets=[TopicPartition(topic, number, offset)])
+
     def _subscribe(self) -> None:
         """Join the group, at the first poll and not before.
 
@@ -331,6 +342,9 @@ class Consumer:
                 f"the group membership ended: {error.str()}: another daemon has this kafka.group_id and "
                 "kafka.group_instance_id: stop one of them, or give it another name"
             )
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._anchor(raw)
+            return None
         if self._foreign is not None and error.code() in _OF_TOPIC:
             self._foreign.on_no_topic(raw.topic() or "", error.str())
             return None

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 START_S = 90.0
@@ -92,12 +92,15 @@ class Node:
         The quorum of controllers, ``id@host:port`` with commas.
     properties : mapping
         More broker settings.
+    java : sequence of str
+        More options of the Java machine.
     """
 
     def __init__(
         self, folder: Path, node_id: int, roles: str, port: int, controller_port: int, voters: str,
-        properties: Mapping[str, str],
+        properties: Mapping[str, str], java: Sequence[str] = (),
     ) -> None:  # fmt: skip
+        self._options = tuple(java)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.node_id, self.roles, self.port = folder, node_id, roles, port
         self.paused = False
@@ -120,11 +123,10 @@ class Node:
         (folder / "server.properties").write_text(text)
         (folder / "log4j2.yaml").write_text(_LOG4J)
 
-    def format(self, cluster: str) -> subprocess.Popen[bytes]:
+    def format(self, cluster: str, *more: str) -> subprocess.Popen[bytes]:
         """Begin to format its storage; wait for what is returned."""
-        return self._java(
-            "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.folder / "server.properties")
-        )
+        file = str(self.folder / "server.properties")
+        return self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", file, *more)
 
     def start(self) -> None:
         """Start its process and return at once."""
@@ -165,7 +167,7 @@ class Node:
     def _java(self, main: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [
             "java", "-Xmx256m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-            f"-Dlog4j2.configurationFile={self.folder / 'log4j2.yaml'}",
+            f"-Dlog4j2.configurationFile={self.folder / 'log4j2.yaml'}", *self._options,
             "-cp", f"{home()}/*", main, *arguments,
         ]  # fmt: skip
         with (self.folder / "kafka.log").open("ab") as log:

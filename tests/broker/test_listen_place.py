@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from broker.apache_kafka import ApacheKafka
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from external import notice
 from listening import Run, names, on_the_topic, send
@@ -37,6 +38,31 @@ def test_the_next_listener_of_the_group_begins_where_the_first_one_left(
     second.until(lambda: len(second.heard) == 1)
     second.end()
     assert names(on_the_topic(settings)) == ["a", "b", "c"]
+
+
+def place_in(settings: Settings, topic: str) -> int:
+    """Return where the group is to begin; negative while it has no place."""
+    asking = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": settings.listen.group})
+    (found,) = asking.committed([TopicPartition(topic, 0)], timeout=10)
+    asking.close()
+    return int(found.offset)
+
+
+def test_what_comes_while_a_listener_that_has_heard_nothing_yet_is_away_is_heard(
+    settings: Settings, kafka: ApacheKafka, fresh: str
+) -> None:
+    """Most missions send less often than a process is started anew."""
+    topic = f"{fresh}.notices"
+    kafka.create_topic(settings.topics.external)
+    send(settings, [notice("before")], topic)
+    first = Run(settings, [topic], "committed")
+    first.until(lambda: place_in(settings, topic) == 1)
+    first.end()
+    send(settings, [notice("meanwhile")], topic)
+    second = Run(settings, [topic], "committed")
+    second.until(lambda: len(second.heard) == 1)
+    second.end()
+    assert (names(first.heard), names(second.heard)) == ([], ["meanwhile"])
 
 
 def test_where_events_cannot_go_the_place_stays(settings: Settings, kafka: ApacheKafka, fresh: str) -> None:
