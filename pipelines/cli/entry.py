@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from pipelines.cli import alerts, data, decide, evaluate, exhibit, listen, messengers, models, operate
+from pipelines.cli import alerts, data, decide, evaluate, exhibit, kept, listen, messengers, models, operate
 from pipelines.cli.subscribe import subscribe
 from stream import __version__
 from stream.errors import ConfigurationError, Fenced, RuleError, TocsinError
@@ -30,6 +30,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(operate.topics_app, name="topics")
+app.add_typer(kept.alerts_app, name="alerts")
 app.add_typer(models.models_app, name="models")
 app.add_typer(exhibit.bench_app, name="bench")
 app.add_typer(evaluate.evaluate_app, name="evaluate")

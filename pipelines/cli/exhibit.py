@@ -90,6 +90,27 @@ def bench_throughput(
     show(figures) if as_json else _table("throughput", figures)
 
 
+@bench_app.command("subscribe")
+def bench_subscribe(
+    alerts: Annotated[int, typer.Option(help="How many alerts are read.", min=100, max=1_000_000)] = 20_000,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Reading alerts of 82 kB: `tocsin subscribe --json` beside confluent-kafka with fastavro, in the same run.
+
+    Example:
+
+      tocsin bench subscribe --alerts 20000 --json
+    """
+    from pipelines.progress import progress
+    from pipelines.show.reading import reading
+
+    log_for("warning", "json")
+    with progress("sent", "") as shown:
+        figures = reading(alerts, broker, shown)
+    show(figures) if as_json else _table("reading alerts", figures)
+
+
 @bench_app.command("backends")
 def bench_backends(
     model: Annotated[str, typer.Option(help="Matched-filter network, or folder of one.")] = "carillon",

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import Broker, Config, Json, number, settings_from, start_from
+from pipelines.cli.common import Broker, Config, Json, number, settings_from, show, start_from
 from pipelines.cli.wanted import Combined, IfUnknown, PresetName, SiteName, Visible, Where
+from stream.masking import mask_urls
+from stream.text import clean
 
 if TYPE_CHECKING:
     from pipelines.subscribe.delivery import Delivery
@@ -52,6 +54,9 @@ def subscribe(
     test: Annotated[
         bool | None, typer.Option("--test/--no-test", help="Test alerts too; by default local delivers them alone.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether broker, topic, rule and actions work; exit code 1 if not.")
+    ] = False,
     timeout: Annotated[float | None, number("End after so many seconds; without it never.", 0.1, 1e8)] = None,
     where: Where = "",
     preset: PresetName = "",
@@ -93,6 +98,8 @@ def subscribe(
       tocsin subscribe --where 'far < 1/month and area90 < 500' --site rubin --visible 0.7
 
       tocsin subscribe --preset tarot --joint-far 1/year --messenger gamma
+
+      tocsin subscribe --source gcn --on-alert ./slew.sh --check
     """
     from pipelines.subscribe.judging import RuleOptions
     from pipelines.subscribe.running import Asked
@@ -111,7 +118,24 @@ def subscribe(
         sources=tuple(source or ("local",)), topics=tuple(topic or ()), routes=routes,
         doings=doings, start=_start(start), name=name, folder=state, tests=test, written=options.written(),
     )  # fmt: skip
+    if check:
+        _check(settings, asked, as_json=as_json)
+        return
     _follow(settings, asked, count, timeout, as_json=as_json)
+
+
+def _check(settings: Settings, asked: Asked, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from pipelines.subscribe.check import check
+
+    failed = 0
+    for found in check(settings, asked, os.environ):
+        failed += not found.ok
+        line = f"{'ok  ' if found.ok else 'FAIL'}  {found.what}: {clean(mask_urls(found.text))}"
+        show(asdict(found)) if as_json else typer.echo(line)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _follow(settings: Settings, asked: Asked, count: int | None, timeout_s: float | None, *, as_json: bool) -> None:
@@ -136,7 +160,7 @@ def _follow(settings: Settings, asked: Asked, count: int | None, timeout_s: floa
 
 def _print(delivery: Delivery, as_json: bool) -> None:
     if as_json:
-        typer.echo(delivery.as_json())
+        sys.stdout.write(delivery.as_json() + "\n")
     else:
         from pipelines.subscribe.coloured import print_line
 

@@ -20,7 +20,7 @@ IfUnknown = Annotated[
 ]
 SiteName = Annotated[str, typer.Option(help="Where the telescope stands: a name, or longitude,latitude[,height].")]
 Visible = Annotated[
-    float | None, number("Only where the site sees so much of the probability in the next 24 hours.", 0.0, 1.0)
+    float | None, number("Only where the site sees so much of the probability in the next 24 hours.", 0.001, 1.0)
 ]
 Combined = Annotated[
     bool, typer.Option("--combined", help="Take the sky map combined with another messenger's, where there is one.")

@@ -19,6 +19,7 @@ from stream.errors import ConfigurationError
 from stream.lock import FolderLock
 
 _VERSION = 1
+_FILE = "state.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -57,6 +58,11 @@ def default_folder(environ: dict[str, str]) -> Path:
     return Path(state) / "tocsin" / "subscriptions"
 
 
+def subscriptions(folder: Path) -> list[str]:
+    """Return the names of the subscriptions that a folder has the state of."""
+    return sorted(file.parent.name for file in folder.glob(f"*/{_FILE}"))
+
+
 def check_name(name: str) -> str:
     """Return the name of a subscription.
 
@@ -77,6 +83,8 @@ class Database:
     ----------
     folder : Path or None
         Where the file is, in a folder of the subscription's own; None keeps all in memory.
+    beside : bool
+        Only look, or write a little, beside the process that has it.
 
     Raises
     ------
@@ -84,11 +92,11 @@ class Database:
         If another process has it, it cannot be written, or a later version wrote it.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, beside: bool = False) -> None:
         self._lock = threading.RLock()
         self._folder_lock: FolderLock | None = None
-        self.path = None if folder is None else folder / "state.sqlite"
-        if folder is not None:
+        self.path = None if folder is None else folder / _FILE
+        if folder is not None and not beside:
             self._folder_lock = _locked(folder)
         try:
             self._connection = sqlite3.connect(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -48,6 +47,11 @@ class Delivery:
         """Return the delivery of an alert that is known by its identity."""
         return cls(alert, identity.key, subscription, verdicts, actions, is_test)
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether a rule asks for it, or it follows one that a rule asked for."""
+        return any(verdict.delivered for verdict in self.verdicts)
+
     def told(self) -> dict[str, Any]:
         """Return what is told beside the alert, as JSON can hold it."""
         return {
@@ -62,7 +66,7 @@ class Delivery:
 
     def as_json(self) -> str:
         """Return :meth:`as_dict` as one line of printable ASCII."""
-        return json.dumps(self.as_dict()).replace("\x7f", "\\u007f")
+        return self.alert.as_json({"subscription": self.told()})
 
     def as_line(self) -> str:
         """Return one line for people: the alert, what matched or why it comes all the same, and what is done."""

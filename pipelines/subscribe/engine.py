@@ -59,11 +59,14 @@ class Subscription:
         Empty where nothing is remembered.
     tests : mapping of str to bool
         Whether test alerts of a source are delivered; of a source that is not named they are.
+    all_alerts : bool
+        Hand on what no rule asks for too, for people to see why.
     """
 
     routes: tuple[Route, ...] = (Route(),)
     name: str = ""
     tests: Mapping[str, bool] = field(default_factory=dict)
+    all_alerts: bool = False
 
 
 class Engine:
@@ -212,7 +215,7 @@ class Engine:
         told = self._state.told(identity.superevent_id)
         verdicts = tuple(_verdict(route, alert, identity, route.name in told) for route in self._subscription.routes)
         rules = tuple(verdict.rule for verdict in verdicts if verdict.delivered)
-        if not rules:
+        if not rules and not self._subscription.all_alerts:
             self.passed_over["not asked for"] += 1
             return None, Accepted(place, identity)
         actions = tuple(dict.fromkeys(a for r in self._subscription.routes if r.name in rules for a in r.actions))

@@ -96,11 +96,24 @@ def read_map(path: Path, *, combined: bool = False, superevent_id: str | None = 
         return FoundMap(decode_skymap(payload, MAX_SKYMAP_BYTES["file"]), payload)
     told = _alerts(path, payload, superevent_id)
     for record, _ in reversed(told):
-        fits = _combined(record) if combined else _of_event(record)
-        if fits is not None:
-            words = (clean(record["superevent_id"], _WORD), record["alert_type"])
-            return FoundMap(decode_skymap(fits), fits, *words)
+        found = map_of(record, combined=combined)
+        if found is not None:
+            return found
     raise DataError(f"{path} has no {'combined ' if combined else ''}sky map: {_why(*told[-1], combined)}")
+
+
+def map_of(record: dict[str, Any], *, combined: bool = False) -> FoundMap | None:
+    """Return the sky map of an alert's record, or that combined with another messenger's; None where it has none.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    fits = _combined(record) if combined else _of_event(record)
+    if fits is None:
+        return None
+    return FoundMap(decode_skymap(fits), fits, clean(record["superevent_id"], _WORD), record["alert_type"])
 
 
 def read_kept(path: Path, superevent_id: str | None = None) -> list[tuple[dict[str, Any], dict[str, Any]]]:

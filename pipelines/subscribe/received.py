@@ -10,9 +10,12 @@ import base64
 import json
 import math
 import os
+from binascii import b2a_base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from pipelines.subscribe.messenger import OtherMessenger, rate_text
@@ -26,6 +29,8 @@ from stream.text import clean
 _WORD = 48
 """Longest word of a stranger on a line."""
 _SKY_DEG2 = 41_253.0
+_STANDS_FOR = f"bytes {token_hex(16)} "
+"""Where a map goes in a line of JSON: drawn at random, so that no message can hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +85,15 @@ class ReceivedAlert:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the alert as JSON can hold it: sky maps in base64, ``extra`` as ``tocsin``, NaN as null."""
-        whole = self.record | {"tocsin": self.extra, "kafka": {"topic": self.topic, "offset": self.offset}}
-        plain: dict[str, Any] = _plain(whole)
+        plain: dict[str, Any] = _plain(self._whole())
         return plain
 
-    def as_json(self) -> str:
-        """Return :meth:`as_dict` as one line of JSON, all of it printable ASCII."""
-        return json.dumps(self.as_dict()).replace("\x7f", "\\u007f")
+    def as_json(self, more: Mapping[str, Any] | None = None) -> str:
+        """Return :meth:`as_dict`, and ``more`` beside it, as one line of JSON, all of it printable ASCII."""
+        return json_line(self._whole() | dict(more or {}))
+
+    def _whole(self) -> dict[str, Any]:
+        return self.record | {"tocsin": self.extra, "kafka": {"topic": self.topic, "offset": self.offset}}
 
     def as_line(self) -> str:
         """Return one line for people."""
@@ -127,6 +134,34 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return [_plain(v) for v in value] if isinstance(value, list) else value
+
+
+def json_line(whole: Mapping[str, Any]) -> str:
+    """Return a line of JSON, all of it printable ASCII; bytes are base64, and numbers that JSON lacks null.
+
+    Base64 needs no escapes: it is put in behind the encoder, which would look at each of its letters.
+    """
+    maps: list[bytes] = []
+
+    def stands_for(value: object) -> str:
+        if not isinstance(value, bytes):
+            raise TypeError(f"{type(value).__name__} has no form in JSON")
+        maps.append(value)
+        return f"{_STANDS_FOR}{len(maps) - 1}"
+
+    try:
+        text = json.dumps(whole, allow_nan=False, default=stands_for)
+    except ValueError:  # NaN or an infinity, which Avro can carry
+        text = json.dumps(_plain(whole))
+    text = text.replace("\x7f", "\\u007f")
+    parts: list[str] = []
+    for number, value in enumerate(maps):
+        before, found, text = text.partition(f'"{_STANDS_FOR}{number}"')
+        if not found:  # of the attempt that met a NaN
+            text = before
+            break
+        parts += [before, '"', b2a_base64(value, newline=False).decode("ascii"), '"']
+    return "".join([*parts, text])
 
 
 def receive(message: Message) -> ReceivedAlert:

@@ -40,11 +40,12 @@ def everything(alert: ReceivedAlert) -> Judged:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A rule by its name, and the actions for what matches it."""
+    """A rule by its name, the actions for what matches it, and how it is written; every alert where it is not."""
 
     name: str = "all"
     judge: Judge = everything
     actions: tuple[str, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

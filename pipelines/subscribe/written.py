@@ -82,8 +82,12 @@ def written(
             raise ConfigurationError(f"the file of rules has an action named {name}: rename it, or leave --{name} out")
     judges = Judges(wanted)
     routes = [
-        Route(one.name, _judge_of(judges, one, now_unix_ns), (*(one.actions or of_file), *of_options)) for one in wanted
-    ]
+        Route(
+            one.name, _judge_of(judges, one, now_unix_ns), (*(one.actions or of_file), *of_options),
+            "" if one.rule is None else one.rule.text,
+        )
+        for one in wanted
+    ]  # fmt: skip
     return tuple(routes), {**of_file, **of_options}
 
 

@@ -14,27 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delivering import an_alert, queued
 from pydantic import ValidationError
 
-import schemas
 from pipelines.subscribe.actions import ActionSettings, Call, Workers, make_action
 from pipelines.subscribe.actions.command import CommandAction
 from pipelines.subscribe.actions.http import Target, post, target_of
 from pipelines.subscribe.actions.webhook import SlackAction, WebhookAction, sign
 from pipelines.subscribe.actions.worker import Doing, Worker, backoff_s
 from pipelines.subscribe.database import Database
-from pipelines.subscribe.identity import Identity
 from pipelines.subscribe.queue import Queue
-from pipelines.subscribe.received import ReceivedAlert, receive
-from pipelines.subscribe.state import Accepted, NewJob, State
 from stream.errors import ActionFailed, ConfigurationError
-from stream.kafka.consumer import Message
 
 SECOND = 1_000_000_000
-
-
-def an_alert() -> ReceivedAlert:
-    return receive(Message("alerts.gw", 0, 7, None, schemas.example("alert", schemas.versions("alert")[-1]), (), 0))
 
 
 def a_call(attempt: int = 1) -> Call:
@@ -67,23 +59,6 @@ class Noting:
 
     def cancel(self) -> None:
         pass
-
-
-def queued(database: Database, *keys: str, event: str = "S1a", action: str = "act", now_ns: int = 0) -> None:
-    state, alert = State(database), an_alert()
-    for key in keys:
-        identity = Identity(key, event, "INITIAL", None, 0)
-        kept = {
-            "extra": {},
-            "topic": "t",
-            "offset": 0,
-            "source": "local",
-            "place": "",
-            "received_unix_ns": 0,
-            "told": {},
-        }
-        state.accept(Accepted(None, identity, ("rule",), (NewJob(action, key),), alert.raw, kept))
-    state.flush(now_ns)
 
 
 def test_a_command_gets_the_alert_on_its_input_and_few_values_in_its_environment(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,7 +38,7 @@ class Call:
 
     def body(self) -> bytes:
         """Return what a command reads and a webhook gets: a line of JSON, as ``tocsin subscribe --json`` prints it."""
-        return json.dumps(self.alert.as_dict() | {"subscription": self.told}).encode()
+        return self.alert.as_json({"subscription": self.told}).encode()
 
 
 class Action(Protocol):
