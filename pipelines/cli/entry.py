@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from pipelines.cli import alerts, data, decide, evaluate, exhibit, kept, listen, messengers, models, operate
+from pipelines.cli.observe import observe
 from pipelines.cli.subscribe import subscribe
 from stream import __version__
 from stream.errors import ConfigurationError, Fenced, RuleError, TocsinError
@@ -26,7 +27,8 @@ app = typer.Typer(
 )
 for command in (
     operate.run, exhibit.demo, data.simulate, data.replay, data.localize, data.fetch, listen.listen,
-    messengers.coincide, subscribe, alerts.skymap, alerts.page, decide.retract, decide.confirm, operate.doctor,
+    messengers.coincide, subscribe, alerts.skymap, alerts.page, observe, decide.retract, decide.confirm,
+    operate.doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(operate.topics_app, name="topics")

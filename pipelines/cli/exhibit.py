@@ -130,6 +130,26 @@ def bench_backends(
     show(figures) if as_json else _table("backends", figures)
 
 
+@bench_app.command("sky")
+def bench_sky(
+    fields: Annotated[int, typer.Option(help="How many fields of each kind.", min=1, max=100_000)] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the fields.", min=0)] = 5,
+    peers: Annotated[bool, typer.Option("--peers", help="Beside astroplan and mocpy: a minute.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What of a map of 20 000 pixels 20 sites can see, the probability in fields, the best places: what each takes.
+
+    Example:
+
+      tocsin bench sky --peers --json
+    """
+    from pipelines.show.sky_bench import sky
+
+    log_for("warning", "json")
+    figures = sky(fields, seed, peers)
+    show(figures) if as_json else _table("sky", figures)
+
+
 def _table(title: str, figures: dict[str, Any]) -> None:
     table = Table(title=title, show_header=False)
     for key, value in figures.items():

@@ -58,7 +58,7 @@ def plot_skymap(
             rows = column.subfigures(2, 1, height_ratios=[3.4, 2.6])
             title = labels[k] if k < len(labels) else ""
             beside = maps[1 - k] if len(maps) == 2 else None
-            _whole_sky(rows[0].subplots(), each, beside, title, theme)
+            draw_whole_sky(rows[0].subplots(), each, beside, title, theme)
             part = part_of(each)
             below = np.atleast_1d(rows[1].subplots(1, 1 if part is None else 2))
             if part is not None:
@@ -69,7 +69,8 @@ def plot_skymap(
         figure.savefig(path, format="png", dpi=150)
 
 
-def _whole_sky(axes: Axes, skymap: SkyMap, other: SkyMap | None, title: str, theme: Theme) -> None:
+def draw_whole_sky(axes: Axes, skymap: SkyMap, other: SkyMap | None, title: str, theme: Theme) -> None:
+    """Draw a map on the whole sky, with its 50 and 90 % regions, and another's 90 % region as a dashed line."""
     ra, dec, inside = mollweide.grid(_WIDTH_PX)
     at = pixels_at(skymap, ra, dec)
     density = np.where(inside, skymap.probdensity[at], np.nan)

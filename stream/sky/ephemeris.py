@@ -1,8 +1,9 @@
-"""Sun, moon and sidereal time for pointing: numpy alone, good to 0.02 degrees, where tables give 1e-7.
+"""Sun, moon and sidereal time for pointing, with numpy alone: to 0.04 degrees, where tables give 1e-7.
 
 Coordinates are of the mean equator and equinox of date, without nutation (17 arcseconds) and aberration (20); UTC
-stands for UT1 (less than 0.9 s, 14 arcseconds); refraction is left out, as it is in what rules of airmass mean. An
-altitude is wrong by less than 0.02 degrees from 1980 to 2100 (measured beside astropy: decision 31).
+stands for UT1 (less than 0.9 s, 14 arcseconds); refraction is left out, as it is in what rules of airmass mean. From
+1980 to 2100 the altitude of a star or the sun is wrong by less than 0.015 degrees, that of the moon by less than 0.04
+(measured beside astropy: decision 31).
 Sources: Capitaine, Wallace and Chapront, A&A 412, 567 (2003), and 432, 355 (2005), for precession and sidereal time;
 The Astronomical Almanac, section C, "low precision formulas for the Sun's coordinates"; J. Meeus, Astronomical
 Algorithms (2nd edition, 1998), chapters 40, 47 and 48, for parallax, the moon and its phase.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ from stream.types import FloatArray, IntArray
 Span: TypeAlias = tuple[int, int]
 """From when to when, Unix nanoseconds."""
 
+_HOUR_NS = 3600 * 10**9
 _STEP_NS = 600 * 10**9
 _HALVINGS = 10
 """600 s become 0.6 s."""
@@ -21,6 +23,17 @@ _HALVINGS = 10
 
 def dark_spans(site: Site, from_unix_ns: int, until_unix_ns: int, sun_deg: float) -> tuple[Span, ...]:
     """Return when the sun is at or below an altitude, in order; a dark shorter than ten minutes may be missed."""
+    hours = from_unix_ns // _HOUR_NS, -(-until_unix_ns // _HOUR_NS)
+    return tuple(
+        (max(start, from_unix_ns), min(end, until_unix_ns))
+        for start, end in _spans(site, hours[0] * _HOUR_NS, hours[1] * _HOUR_NS, sun_deg)
+        if start < until_unix_ns and end > from_unix_ns
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _spans(site: Site, from_unix_ns: int, until_unix_ns: int, sun_deg: float) -> tuple[Span, ...]:
+    """Return the same for whole hours, so that alerts that follow each other ask once."""
     times = np.append(np.arange(from_unix_ns, until_unix_ns, _STEP_NS), until_unix_ns)
     dark = _sun_deg(site, times) <= sun_deg
     turns = np.flatnonzero(dark[1:] != dark[:-1])

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+from skymaps import skymap
 
 import schemas
 from stream import __version__
+from stream.codec.skymap import encode_skymap
 from stream.infer import model_names, open_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +36,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         "pipelines.listen",
         "pipelines.subscribe.maps",
         "pipelines.subscribe.judging",
+        "pipelines.subscribe.observing",
         "pipelines.feeds.fetch, pipelines.progress",
         "stream.kafka.topics",
     ],
@@ -71,7 +74,9 @@ def test_a_telescope_needs_none_of_the_search(tmp_path: Path) -> None:
     alert = tmp_path / "alert.avro"
     alert.write_bytes(schemas.example("alert", "1.3"))
     listen = f"listen --files {alert} --out {tmp_path}/external.avro"
-    for command in ("subscribe --help", f"page {alert} --out {tmp_path}/event.html", listen):
+    (tmp_path / "S.fits").write_bytes(encode_skymap(skymap()))
+    observe = f"observe {tmp_path}/S.fits --site vlt --at 2026-11-22 --plot {tmp_path}/night.png"
+    for command in ("subscribe --help", f"page {alert} --out {tmp_path}/event.html", listen, observe):
         done = python("-c", WITHOUT_THE_SEARCH.replace("{arguments!r}", repr(command.split())))
         assert done.returncode == 0, done.stderr
 
