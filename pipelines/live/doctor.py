@@ -100,6 +100,8 @@ def _schemas(_: Settings) -> Finding:
 
 def _state(settings: Settings) -> Finding:
     folders = {settings.daemon.state_dir, settings.publish.outbox}
+    if settings.external.enabled:
+        folders.add(settings.external.store.parent)
     for folder in folders:
         there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         if not there.is_dir():

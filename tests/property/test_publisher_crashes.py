@@ -200,6 +200,16 @@ def test_no_kill_loses_or_doubles_an_alert_that_waits_for_its_map_or_the_map_tha
     assert ends == sorted((float(statistic), True) for statistic in loudest)
 
 
+def hear(publisher: Publisher, notice: ExternalEvent) -> None:
+    """Give a notice as the listener does: again, where the topic cannot be read now."""
+    while True:
+        try:
+            publisher.hear(notice)
+        except TransportError:
+            continue
+        return
+
+
 def live_with_notices(
     settings: Settings, findings: list[Candidate], notices: list[ExternalEvent], places: list[int], turns: list[bool]
 ) -> None:
@@ -211,14 +221,14 @@ def live_with_notices(
         for k in range(max(len(findings), len(notices)) + 2):
             first, second = max(0, places[0] - 2) + k, places[1]
             if turns[k % len(turns)] and second < len(notices):
-                publisher.hear(notices[second])
+                hear(publisher, notices[second])
                 places[1] += publisher.safe
             if first < len(findings):
                 publisher.publish(findings[first])
                 if publisher.safe:
                     places[0] = max(places[0], first + 1)
         for notice in notices[places[1] :]:
-            publisher.hear(notice)
+            hear(publisher, notice)
         while publisher.waiting or not publisher._drain.turn():
             publisher._drain.turn()
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import fastavro
 import pytest
+from messengers import burst
 
 from pipelines.networks import Stopwatch
 from pipelines.offline.replay import write_report_alerts
@@ -16,9 +17,11 @@ from pipelines.show.demo import DemoResult
 from pipelines.snapshots import Snapshots
 from pipelines.subscribe import receive
 from stream.codec.alert import encode
+from stream.coincide.coincidences import Coincidences
+from stream.coincide.store import Store
 from stream.kafka.consumer import Message
 from stream.records import AlignedSpan, Background, Candidate, Peak
-from stream.settings import PublishSettings, Settings, SignificanceSettings
+from stream.settings import ExternalSettings, PublishSettings, Settings, SignificanceSettings
 from stream.superevent import Superevents
 from stream.timebase import NS_PER_S
 
@@ -70,6 +73,19 @@ def test_every_candidate_below_the_threshold_is_handed_on_the_louder_peak_of_an_
     step(SPAN, stages([BUMP, LOUDER, ECHO, FAINT], done), cast("Any", sink))
     assert told == [candidate(*found) for found in (BUMP, LOUDER, ECHO)]
     assert done == [*(c.gps_ns for c in told), "added"]
+
+
+def test_an_archive_tells_what_coincides_as_live_does() -> None:
+    """Of both peaks of the event: each revision has its own time difference."""
+    coincidences = Coincidences(ExternalSettings(), Store(None), "test")
+    coincidences.heard(burst(gps_ns=GPS_NS + 1_700_000_000))
+    made = Report(coincide=coincidences.of)
+    step(SPAN, stages([BUMP, LOUDER], []), made)
+    written: Any = made.as_dict()
+    told = [revision["joined"] for revision in written["candidates"][0]["revisions"]]
+    assert [(j["source"], j["time_difference_ns"]) for j in told] == [
+        ("Fermi-GBM", 1_700_000_000), ("Fermi-GBM", 1_100_000_000),
+    ]  # fmt: skip
 
 
 @pytest.fixture
