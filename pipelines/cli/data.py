@@ -13,6 +13,7 @@ from stream.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pipelines.show.replay_pages import ReplayPages
+    from stream.records import ExternalEvent
 
 
 def simulate(
@@ -79,6 +80,10 @@ def replay(
     alerts: Annotated[Path | None, typer.Option(help="Write the alerts (Avro); with --direct.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report (JSON); with --direct.")] = None,
     pages: Annotated[Path | None, typer.Option(help="Write a page of each event to a folder; with --direct.")] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(help="External events (tocsin listen --out), notices, or a folder; repeat; with --direct."),
+    ] = None,
     as_json: Json = False,
     config: Config = None,
     broker: Broker = None,
@@ -89,7 +94,7 @@ def replay(
     --------
       tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --direct --alerts out.avro --report out.json
 
-      tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --direct --pages pages/
+      tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --direct --pages pages/ --events notices/
 
       tocsin replay H-H1_*.hdf5 L-L1_*.hdf5 --speed 1 --rebase-time now
     """
@@ -103,6 +108,8 @@ def replay(
     if not direct:
         if alerts is not None or report is not None or pages is not None:
             raise ConfigurationError("--alerts, --report and --pages are written by --direct; on Kafka, subscribe")
+        if events:
+            raise ConfigurationError("--events are read by --direct; onto Kafka, tocsin listen --files")
         stop = threading.Event()
         with progress("replayed") as shown, leaving(stop):
             shift_ns = replay_to_kafka(
@@ -111,11 +118,13 @@ def replay(
             )  # fmt: skip
         show({"shift_s": shift_ns // 1_000_000_000}) if as_json else None
         return
-    watched = _watched(pages)
+    watched, heard = _watched(pages), _heard(events or [])
     with progress("replayed") as shown:
         length_s = 1.0 if block is None else block
         tap, told = (None, None) if watched is None else (watched.tap, watched.told)
-        found = replay_direct(files, settings=settings, block_s=length_s, progress=shown, tap=tap, told=told)
+        found = replay_direct(
+            files, settings=settings, block_s=length_s, progress=shown, tap=tap, told=told, external=heard
+        )
     if alerts is not None:
         write_report_alerts(found, settings, alerts)
     if report is not None:
@@ -123,6 +132,19 @@ def replay(
     if watched is not None and pages is not None:
         watched.write(pages, settings)
     show(found.as_dict()) if as_json else typer.echo(report_text(found))
+
+
+def _heard(paths: list[Path]) -> list[ExternalEvent]:
+    """Return the external events of files, saying what could not be read."""
+    from pipelines.offline.archived import Refusals, read_archived_events
+    from stream.timebase import SystemClock
+
+    refused = Refusals()
+    found = list(read_archived_events(paths, refused, SystemClock()))
+    if refused.kinds:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(refused.kinds.items()))
+        typer.echo(f"--events: notices that could not be read: {kinds}", err=True)
+    return found
 
 
 def _watched(pages: Path | None) -> ReplayPages | None:

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from fastavro import reader
+from messengers import burst
 from typer.testing import CliRunner
 
 from pipelines.cli import app, entry
 from pipelines.live import daemon
+from stream.codec.external_file import write_external_file
 from stream.errors import Fenced
 
 COMMANDS = [
@@ -113,11 +115,20 @@ def test_a_damaged_file_is_named_and_exits_with_1(data_dir: Path) -> None:
     assert wrong.stderr.count("\n") == 1
 
 
-def test_replay_writes_report_and_alerts(data_dir: Path, tmp_path: Path) -> None:
+def test_replay_writes_report_and_alerts_and_tells_of_other_messengers(data_dir: Path, tmp_path: Path) -> None:
+    """Notices that cannot be read are counted."""
+    heard = tmp_path / "heard"
+    heard.mkdir()
+    nowhere = burst(0.4, tense="archival", ra_deg=None, dec_deg=None, error_radius_deg=None)
+    write_external_file(heard / "external.avro", [nowhere])
+    (heard / "odd.json").write_text("no notice")
     files = sorted(str(p) for p in (data_dir / "strain").glob("GW150914/*_4_V2*.hdf5"))
     out, report = tmp_path / "out.avro", tmp_path / "out.json"
-    done = tocsin("replay", *files, "--direct", "--alerts", str(out), "--report", str(report), "--json")
+    done = tocsin(
+        "replay", *files, "--direct", "--alerts", str(out), "--report", str(report), "--json", "--events", str(heard)
+    )
     assert done.returncode == 0, done.stderr
+    assert "--events: notices that could not be read: 1 " in done.stderr
     written = json.loads(report.read_text())
     assert json.loads(done.stdout) == written
     (found,) = written["candidates"]
@@ -129,6 +140,8 @@ def test_replay_writes_report_and_alerts(data_dir: Path, tmp_path: Path) -> None
         (alert,) = reader(file)
     assert alert["superevent_id"] == found["superevent_id"] == "TS150914a"
     assert alert["event"]["far"] == found["far_hz"]
+    assert alert["external_coinc"]["time_difference"] == pytest.approx(0.4, abs=0.05)
+    assert found["revisions"][0]["joined"]["names"] == ["GRB 150914A"]
 
 
 def test_ctrl_c_ends_a_simulation_cleanly() -> None:
