@@ -36,6 +36,7 @@ _PIXEL_RADIUS = 1.07
 """No pixel of an order reaches farther from its centre than this over 2**order (healpy.max_pixrad tends to 1.069)."""
 _VARIES = 5e-4
 """Most probability by which a pixel may be wrong, if the density within were as uneven as its bounds allow."""
+_MATTERS = 1e-7
 _MOST_PIXELS = 40_000
 _GBM_SYSTEMATIC_DEG = ((0.9, 3.71), (0.1, 14.3))
 _GBM_CONTAINMENT = 0.68
@@ -54,8 +55,9 @@ def skymap_of(external: ExternalEvent) -> SkyMap | None:
         except CodecError:
             pass
     shape = _shape(external)
-    if shape is not None:
-        uniq, density = _pixels(shape)
+    drawn = None if shape is None else _pixels(shape)
+    if drawn is not None:
+        uniq, density = drawn
     elif external.ra_deg is not None and external.dec_deg is not None:
         uniq, density = _point(math.radians(external.ra_deg), math.radians(external.dec_deg))
     else:
@@ -119,36 +121,46 @@ def _point(ra_rad: float, dec_rad: float) -> tuple[IntArray, FloatArray]:
     return rising[at], density[at]
 
 
-def _pixels(shape: Shape) -> tuple[IntArray, FloatArray]:
-    """Return pixels that cover the sphere, fine where a density varies, and its mean in each, normalised."""
+def _pixels(shape: Shape) -> tuple[IntArray, FloatArray] | None:
+    """Return pixels that cover the sphere, fine where a density varies, and its mean in each, normalised.
+
+    None where nothing of a region is found, which is smaller than what any pixel shows.
+    """
     done: list[IntArray] = []
     left = uniq_of(_COARSEST_ORDER, np.arange(12 << (2 * _COARSEST_ORDER)))
     count = len(left)
-    for order in range(_COARSEST_ORDER, _FINEST_ORDER):
-        divided = _uneven(shape, left, order, (_MOST_PIXELS - count) // 3)
+    for _ in range(_COARSEST_ORDER, _FINEST_ORDER):
+        divided = _uneven(shape, left, (_MOST_PIXELS - count) // 3)
         done.append(left[~divided])
         left = (4 * left[divided][:, None] + np.arange(4)).ravel()
         count += 3 * len(left) // 4
     uniq = np.sort(np.concatenate([*done, left]))
     density = _mean(shape, uniq)
     mass = float(np.sum(density * area_sr(split_uniq(uniq)[0])))
-    return uniq, density / mass
+    return (uniq, density / mass) if 0 < mass < math.inf else None
 
 
-def _uneven(shape: Shape, uniq: IntArray, order: int, most: int) -> BoolArray:
+def _uneven(shape: Shape, uniq: IntArray, most: int) -> BoolArray:
     """Return which pixels of an order are to be divided; of too many those that vary most."""
-    if len(uniq) == 0:
-        return np.zeros(0, dtype=bool)
-    least, greatest = shape.bounds(*centres(uniq), np.full(len(uniq), _PIXEL_RADIUS / 2**order))
-    varies = (greatest - least) * float(area_sr(np.array(order)))
+    varies = _varies(shape, uniq)
     divided: BoolArray = varies > _VARIES / shape.stretched
     if divided.sum() > most:
         divided[np.argsort(-varies, kind="stable")[most:]] = False
     return divided
 
 
+def _varies(shape: Shape, uniq: IntArray) -> FloatArray:
+    """Return by how much probability pixels could be wrong."""
+    order = split_uniq(uniq)[0]
+    least, greatest = shape.bounds(*centres(uniq), _PIXEL_RADIUS / np.exp2(order))
+    found: FloatArray = (greatest - least) * area_sr(order)
+    return found
+
+
 def _mean(shape: Shape, uniq: IntArray) -> FloatArray:
-    """Return the mean density of pixels, from the centres of sixteen parts of each."""
-    parts = (16 * uniq[:, None] + np.arange(16)).ravel()
-    found: FloatArray = shape.density(*centres(parts)).reshape(-1, 16).mean(axis=1)
+    """Return the mean density of pixels: where it matters from the centres of sixteen parts, else from their own."""
+    found = shape.density(*centres(uniq))
+    matters = np.flatnonzero(_varies(shape, uniq) > _MATTERS)
+    parts = (16 * uniq[matters][:, None] + np.arange(16)).ravel()
+    found[matters] = shape.density(*centres(parts)).reshape(-1, 16).mean(axis=1)
     return found

@@ -24,6 +24,8 @@ Point = tuple[float, float]
 _STEPS = 20_000
 _LEAST_RAD = 1e-6
 """Nothing is drawn smaller than a fifth of an arcsecond."""
+_MOST_STRETCHED = 100.0
+"""An ellipse is drawn no narrower than this part of its length."""
 
 
 class Shape(Protocol):
@@ -109,7 +111,8 @@ class Ellipse:
     def of(cls, centre: Point, axes_rad: tuple[float, float], angle_rad: float, containment: float) -> Ellipse:
         """Return the one whose ellipse holds a probability; its major axis lies at a position angle."""
         scale = math.sqrt(-2 * math.log1p(-containment))
-        major, minor = (2 * math.sin(min(max(a, _LEAST_RAD), math.pi) / 2) / scale for a in axes_rad)
+        least = max(_LEAST_RAD, max(axes_rad) / _MOST_STRETCHED)
+        major, minor = (2 * math.sin(min(max(a, least), math.pi) / 2) / scale for a in axes_rad)
         return cls(centre, major, minor, angle_rad)
 
     def density(self, ra: FloatArray, dec: FloatArray) -> FloatArray:

@@ -39,9 +39,9 @@ def test_unrelated_events_coincide_as_often_as_their_joint_rate_says() -> None:
 
 def test_with_the_sky_they_are_as_many_as_expected_and_no_more_than_the_rate_says() -> None:
     kind = next(k for k in KINDS if k.name == "GRB, Burst")
-    sky = Sky([random_map(seed, 60) for seed in range(4)], 250)
+    sky = Sky([random_map(seed, 60) for seed in range(4)], 150)
     found = measure(100, 5, sky, SETTINGS, quiet, [replace(kind, radius_deg=12.0)])["searches"][0]["sky"]
-    assert found["pairs"] == 250
+    assert found["pairs"] == 150
     assert abs(found["overlap_mean"] - 1) < 4 * found["overlap_mean_error"]
     for row in found["joint"]:
         assert row["expected"] <= row["at_most"] * (1 + 5 * found["overlap_mean_error"])
