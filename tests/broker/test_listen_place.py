@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,7 @@ from external import notice
 from listening import Run, names, on_the_topic, send
 from own_settings import settings_of
 
+from pipelines.listen.reader import mark_of
 from stream.settings import Settings
 
 pytestmark = pytest.mark.broker
@@ -93,3 +99,42 @@ def test_an_event_that_the_topic_does_not_take_goes_without_its_notice_and_the_r
     each.until(lambda: names(each.heard) == ["a", "large", "b"])
     each.end()
     assert {e.event_id: bool(e.raw) for e in on_the_topic(settings)} == {"a": True, "large": False, "b": True}
+
+
+def test_killed_in_the_middle_it_loses_nothing_and_says_again_only_the_same(
+    settings: Settings, kafka: ApacheKafka, fresh: str, data_dir: Path, tmp_path: Path
+) -> None:
+    """SIGKILL as it reads, three times; what is on the topic twice differs in when it was received, and in no more."""
+    topic, file = f"{fresh}.notices", data_dir / "alerts/gcn_schema/gcn/notices/einstein_probe/wxt/alert.example.json"
+    kafka.create_topic(settings.topics.external)
+    template = json.loads(file.read_bytes())
+    config = tmp_path / "tocsin.toml"
+    config.write_text(
+        f'[kafka]\nbootstrap_servers = "{kafka.bootstrap_servers}"\nsession_timeout_s = 2\n'
+        f'[topics]\nexternal = "{settings.topics.external}"\n[listen]\ngroup = "{fresh}"\n'
+    )
+    command = [sys.executable, "-m", "pipelines.cli", "listen", "--config", str(config), "--source", "local"]
+    ids = [f"{fresh}{k}" for k in range(400)]
+    send(settings, [json.dumps(template | {"id": [name]}).encode() for name in ids], topic)
+    for turn in range(4):
+        process = subprocess.Popen(
+            [*command, "--topic", topic, "--from", "earliest"], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        for _ in range(50 if turn < 3 else 1):
+            assert process.stdout.readline()
+        if turn == 3:
+            until(lambda: {e.event_id for e in on_the_topic(settings)} == set(ids))
+            process.terminate()
+        else:
+            process.kill()
+        process.communicate(timeout=60)
+    same = {mark_of(event) for event in on_the_topic(settings)}
+    assert len(same) == len(ids)
+
+
+def until(there: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not there():
+        assert time.monotonic() < end_s
+        time.sleep(0.1)
