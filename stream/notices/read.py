@@ -74,7 +74,9 @@ def read_notice(payload: bytes, received_ns: int, topic: str = "") -> tuple[Exte
             )
         check_external(event)
         if fields.unusable:
-            _log.info("notice_values_passed_over", source=event.source, event_id=event.event_id, values=fields.unusable)
+            _log.debug(
+                "notice_values_passed_over", source=event.source, event_id=event.event_id, values=fields.unusable
+            )
         events.append(event)
     return tuple(events)
 
