@@ -19,10 +19,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of noise and glitches.", min=0)] = 7,
     as_json: Json = False,
 ) -> None:
-    """Show the whole pipeline in one process: two synthetic detectors, a glitch, a merger, an alert.
+    """Show the whole pipeline in one process: two synthetic detectors, a glitch, a merger, a gamma-ray burst, an alert.
 
     Needs nothing but this package. Loads the search, then sends 24 s of data in real time. Exit code 1 if the merger
-    did not ring, or anything else did.
+    did not ring, or anything else did, or the burst 1.7 s after it did not join, or the one a minute before did.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def demo(
     if not as_json:
         typer.echo(demo_text(result))
     show(result.as_dict()) if as_json else None
-    if not result.ok:
+    if not (result.ok and result.burst_joined):
         raise typer.Exit(1)
 
 
@@ -68,6 +68,33 @@ def bench_latency(
     with progress("sent") as shown:
         figures = latency(injections, spacing, seed, broker, shown)
     show(figures) if as_json else _table("merger to alert", figures)
+
+
+@bench_app.command("external")
+def bench_external(
+    count: Annotated[int, typer.Option(help="How many superevents get a notice.", min=1, max=10_000)] = 100,
+    load: Annotated[
+        int | None, typer.Option(help="So many notices more, which coincide with nothing.", min=1, max=10_000_000)
+    ] = None,
+    load_per_s: Annotated[float, number("How many of them a second; 10 000 an hour are 2.8.", 0.1, 1e5)] = 200.0,
+    seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 11,
+    as_json: Json = False,
+) -> None:
+    """Notice received to the alert that tells of it, and what many notices cost in memory.
+
+    Examples
+    --------
+      tocsin bench external --json
+
+      tocsin bench external --count 20 --load 20000 --json
+    """
+    from pipelines.progress import progress
+    from pipelines.show.bench_external import external
+
+    log_for("warning", "json")
+    with progress("answered", "") as shown:
+        figures = external(count, load or 0, load_per_s, seed, shown)
+    show(figures) if as_json else _table("external", figures)
 
 
 @bench_app.command("throughput")

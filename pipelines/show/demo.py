@@ -1,7 +1,8 @@
 """``tocsin demo``: the whole pipeline in one process, with nothing else installed.
 
 An embedded broker, two synthetic detectors with witnesses that send in real time, one glitch, one merger; the daemon
-as it runs in production; a subscriber. It ends with the alert, as Avro and JSON, its page and a picture.
+as it runs in production; a subscriber. A gamma-ray burst 1.7 s after the merger is told as Fermi-GBM tells one, sooner
+than in life, and joins; one a minute before does not. It ends with the alert, as Avro and JSON, its page and a picture.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lal
+import numpy as np
 import structlog
 
+from pipelines.feeds.external import NoticeFeed
 from pipelines.feeds.feed import feed
 from pipelines.live.daemon import Hooks, run
 from pipelines.live.observe import Observer
@@ -26,11 +29,15 @@ from pipelines.show.live_pages import LivePages
 from pipelines.show.local import FOUND_WITHIN_NS, await_maps, create_topics, local_settings
 from pipelines.show.picture import draw
 from pipelines.subscribe import ReceivedAlert, receive
+from pipelines.subscribe.messenger import OtherMessenger
+from stream.codec.alert import decode
 from stream.errors import TocsinError
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.reading import read_all
 from stream.records import Block, Candidate, Statistic, WhitenedSegment
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
+from stream.simulate.external import MessengerConfig, MessengerNetwork
+from stream.simulate.notices import Seen, gbm_notices
 from stream.simulate.waveforms import BinaryParameters
 from stream.timebase import NS_PER_S, SystemClock
 
@@ -40,6 +47,11 @@ _LOOK_S = 0.1
 _PAGES_S = 60.0
 GLITCH_S, MERGER_S, END_S = 16.0, 20.3, 24.0
 """Seconds from the first sample: the PSD is usable after 8, filters are in force after 13; then the search hears."""
+BURST_S, OTHER_BURST_S = 1.7, -60.0
+"""When two gamma-ray bursts are, from the merger: one that belongs to it, as GRB 170817A did, and one by chance."""
+_NOTICES_S = {"INITIAL_ALERT": 0.3, "GROUND_POSITION": 1.2}
+"""Which of GBM's notices come, and how long after the first burst; in life it is 14 s and a minute and a half."""
+_JOINS_S, _SAME_S = 5.0, 0.1
 
 
 @dataclass(slots=True)
@@ -53,7 +65,9 @@ class DemoResult:
     network_snr: float
     alerts: list[ReceivedAlert] = field(default_factory=list)
     merger_to_alert_s: float | None = None
+    notice_to_revision_s: float | None = None
     files: dict[str, str] = field(default_factory=dict)
+    place_rad: tuple[float, float] = (0.0, 0.0)
 
     @property
     def superevent_ids(self) -> list[str]:
@@ -67,9 +81,22 @@ class DemoResult:
         return len(self.superevent_ids) - min(len(true), 1)
 
     @property
+    def joined(self) -> OtherMessenger | None:
+        """What the last alert tells of another messenger."""
+        return OtherMessenger.of(self.alerts[-1].record, self.alerts[-1].extra) if self.alerts else None
+
+    @property
     def ok(self) -> bool:
         """One superevent, and it is the merger's."""
         return len(self.superevent_ids) == 1 and self.false_alarms == 0
+
+    @property
+    def burst_joined(self) -> bool:
+        """The burst after the merger joined it, and no other did."""
+        told = self.joined
+        if told is None or told.time_difference_s is None:
+            return False
+        return abs(told.time_difference_s - BURST_S) < _SAME_S and not told.others
 
     def as_dict(self) -> dict[str, object]:
         """Return the stable JSON form."""
@@ -78,6 +105,8 @@ class DemoResult:
             "false_alarms": self.false_alarms,
             "merger_to_alert_s": self.merger_to_alert_s,
             "superevent_ids": self.superevent_ids,
+            "joined": None if self.joined is None else self.joined.as_dict(),
+            "notice_to_revision_s": self.notice_to_revision_s,
             "injected": {"gps_ns": self.merger_ns, "network_snr": round(self.network_snr, 2)},
             "files": self.files,
         }
@@ -126,6 +155,15 @@ class _Watcher:
         """Return the hooks that fill this, and have the pages written."""
         return Hooks(self._started, self._candidate, self._published, self._tap)
 
+    def await_joined(self) -> None:
+        """Wait until an alert tells of another messenger with the sky maps of both, or for some seconds."""
+        until_s = time.monotonic() + _JOINS_S
+        while time.monotonic() < until_s:
+            told = [_told(published) for published in self.published]
+            if any(other is not None and other.sky_far_hz is not None for other in told):
+                return
+            time.sleep(_LOOK_S)
+
     def _started(self, observer: Observer, _: int) -> None:
         self.observer = observer
 
@@ -143,7 +181,7 @@ class _Watcher:
 
 
 def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResult:
-    """Run the demonstration; write ``alert.avro``, ``alert.json``, ``event.png`` and ``pages/`` to ``out``.
+    """Run the demonstration; write ``alert.avro``, ``alert.json``, ``combined.fits``, ``event.png``, ``pages/``.
 
     Raises
     ------
@@ -152,7 +190,7 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
     """
     out.mkdir(parents=True, exist_ok=True)
     with EmbeddedBroker() as broker:
-        settings = local_settings(broker.bootstrap_servers, out / "state", detectors=("H1", "L1"))
+        settings = local_settings(broker.bootstrap_servers, out / "state", messengers=True, detectors=("H1", "L1"))
         create_topics(broker, settings)
         pages = LivePages(out / "pages", settings.daemon.pages_kept)
         watcher, stop, clock = _Watcher(pages), threading.Event(), SystemClock()
@@ -166,7 +204,9 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
                 raise daemon.error
             start_ns = (clock.now_ns() // NS_PER_S + 2) * NS_PER_S
             result, source = _scene(seed, start_ns)
-            feed(_reporting(source, start_ns, progress), settings, clock)
+            with NoticeFeed(_bursts(result, seed), settings, clock) as notices:
+                feed(_reporting(source, start_ns, progress), settings, clock, on_block=notices.sent_until)
+            watcher.await_joined()
             stop.set()
             daemon.join()
         finally:
@@ -175,6 +215,7 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
         result.alerts = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts)]
         if result.alerts:
             result.merger_to_alert_s = _latency_s(watcher.published, result.merger_ns)
+            result.notice_to_revision_s = _joined_after_s(watcher.published, notices.received_ns)
             as_json = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts_json)]
             _write(result, watcher, as_json, out)
     return result
@@ -191,7 +232,9 @@ def _scene(seed: int, start_ns: int) -> tuple[DemoResult, Iterator[Block]]:
         geocent_ns=merger_ns,
     )  # fmt: skip
     snr = network.inject(Injection(binary, network_snr=20.0))
-    return DemoResult(merger_ns, snr), network.blocks(start_ns, start_ns + round(END_S * NS_PER_S), 1)
+    return DemoResult(merger_ns, snr, place_rad=(ra_rad % (2 * np.pi), binary.dec_rad)), network.blocks(
+        start_ns, start_ns + round(END_S * NS_PER_S), 1
+    )
 
 
 def _reporting(source: Iterator[Block], start_ns: int, progress: Progress | None) -> Iterator[Block]:
@@ -206,6 +249,36 @@ def _latency_s(published: list[Published], merger_ns: int) -> float | None:
     return round((near[0].acknowledged_ns - merger_ns) / NS_PER_S, 4) if near else None
 
 
+def _bursts(result: DemoResult, seed: int) -> MessengerNetwork:
+    """Return what is seen in gamma rays: a burst just after the merger, and one of the same place a minute before."""
+    network = MessengerNetwork(MessengerConfig(kinds=()), result.merger_ns)
+    first_ns = result.merger_ns + round(BURST_S * NS_PER_S)
+    for number, at_s in enumerate((BURST_S, OTHER_BURST_S)):
+        seen = Seen(result.merger_ns + round(at_s * NS_PER_S), *result.place_rad)
+        left = dict(_NOTICES_S)
+        for notice in gbm_notices(seen, np.random.default_rng((seed, number))):
+            after_s = left.pop(notice.stage, None)
+            if after_s is not None:
+                network.add(replace(notice, sent_ns=first_ns + round(after_s * NS_PER_S)))
+    return network
+
+
+def _joined_after_s(published: list[Published], received_ns: dict[str, int]) -> float | None:
+    """Return the time from the first notice of the event that joined to the alert that told of it first."""
+    for alert in published:
+        told = _told(alert)
+        if told is not None and told.event_id in received_ns:
+            return round((alert.acknowledged_ns - received_ns[told.event_id]) / NS_PER_S, 4)
+    return None
+
+
+def _told(published: Published) -> OtherMessenger | None:
+    """Return what an alert tells of another messenger."""
+    if published.alert is None:
+        return None
+    return OtherMessenger.of(*decode(published.alert.avro, published.alert.headers))
+
+
 def _write(result: DemoResult, watcher: _Watcher, as_json: list[ReceivedAlert], out: Path) -> None:
     """Write the first superevent's last alert, its best, in both forms, and the picture of its candidate."""
     name = result.superevent_ids[0]
@@ -214,6 +287,9 @@ def _write(result: DemoResult, watcher: _Watcher, as_json: list[ReceivedAlert], 
     (out / "alert.avro").write_bytes(alert.raw)
     (out / "alert.json").write_text(json.dumps(json.loads(json_alert.raw), indent=2) + "\n")
     result.files = {"avro": str(out / "alert.avro"), "json": str(out / "alert.json")}
+    if result.joined is not None and result.joined.combined_fits is not None:
+        (out / "combined.fits").write_bytes(result.joined.combined_fits)
+        result.files["combined map"] = str(out / "combined.fits")
     candidate = next((c for c in watcher.candidates if c.gps_ns == alert.extra["gps_ns"]), None)
     page = out / "pages" / "events" / f"{name}.html"
     if page.exists():

@@ -22,8 +22,13 @@ BILINEAR = (("*:PEM-MAINS*", "*:ASC-*"),)
 """The simulated witnesses' products that couple: mains with angular motion."""
 
 
-def local_settings(bootstrap_servers: str, state: Path, **strain: object) -> Settings:
-    """Return settings for a daemon beside an embedded broker: no transactions, state in a folder of its own."""
+def local_settings(
+    bootstrap_servers: str, state: Path, *, messengers: bool = False, maps: bool = True, **strain: object
+) -> Settings:
+    """Return settings for a daemon beside an embedded broker: no transactions, state in a folder of its own.
+
+    It listens to other messengers, and makes sky maps, where that is asked for.
+    """
     return load_settings(
         None,
         {
@@ -31,6 +36,8 @@ def local_settings(bootstrap_servers: str, state: Path, **strain: object) -> Set
             "kafka": {"bootstrap_servers": bootstrap_servers, "session_timeout_s": 3.0},
             "strain": {"witnesses": True} | strain,
             "denoise": {"bilinear": BILINEAR},
+            "external": {"enabled": messengers, "store": state / "external.sqlite"},
+            "localize": {"enabled": maps},
             "publish": {"transactions": False, "outbox": state / "outbox"},
             "daemon": {"state_dir": state, "http_port": 0},
         },

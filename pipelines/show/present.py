@@ -8,8 +8,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.offline.report import Report
+from pipelines.subscribe.messenger import rate_text
+from stream.codec.skymap import decode_skymap
 from stream.records import Revision, Stretch
-from stream.regions import area_text
+from stream.regions import area_text, credible_areas_deg2
 from stream.timebase import ns_to_gps_s
 
 if TYPE_CHECKING:  # the demo draws: a report needs no matplotlib
@@ -19,7 +21,10 @@ if TYPE_CHECKING:  # the demo draws: a report needs no matplotlib
 def demo_text(result: DemoResult) -> str:
     """Return what the demo showed: the alert itself, where it was written, and how long it took."""
     lines = []
-    for alert in result.alerts:
+    for number, alert in enumerate(result.alerts):
+        if number not in (0, len(result.alerts) - 1):
+            lines += [alert.as_line(), ""]
+            continue
         shown = alert.record | {"tocsin": {k: v for k, v in alert.extra.items() if k != "unknown"}}
         lines += [json.dumps(shown, indent=2, default=lambda _: "(bytes)"), ""]
     gps = ns_to_gps_s(result.merger_ns)
@@ -27,12 +32,32 @@ def demo_text(result: DemoResult) -> str:
     lines.append(f"alerts: {len(result.superevent_ids)}, false alarms: {result.false_alarms}")
     if result.merger_to_alert_s is not None:
         lines.append(f"merger to alert: {result.merger_to_alert_s:.3f} s")
+    lines += _joined(result)
     if result.alerts:
         last = result.alerts[-1]
         where = where_and_what(last.extra.get("followed"), last.record["event"])
         lines.append(f"where and what: {where or 'not known: the alert says why'}")
     lines += [f"{kind}: {path}" for kind, path in result.files.items()]
     return "\n".join(lines)
+
+
+def _joined(result: DemoResult) -> list[str]:
+    """Return what is said of the gamma-ray bursts."""
+    other = result.joined
+    if other is None:
+        return ["other messengers: none joined"]
+    lines = [f"joined: {other.as_words().removeprefix('with ')}"]
+    rates = [rate_text(rate) for rate in (other.time_far_hz, other.sky_far_hz) if rate is not None]
+    if len(rates) == 2 and other.overlap is not None:
+        lines.append(
+            f"by chance: {rates[0]} from the times, {rates[1]} with the sky maps (overlap {other.overlap:.3g})"
+        )
+    if other.combined_fits is not None:
+        (area_deg2,) = credible_areas_deg2(decode_skymap(other.combined_fits), (0.9,))
+        lines.append(f"together: 90 % area {area_text(area_deg2)}")
+    if result.notice_to_revision_s is not None:
+        lines.append(f"notice to alert: {result.notice_to_revision_s:.3f} s; the burst a minute before did not join")
+    return lines
 
 
 def where_and_what(followed: Mapping[str, Any] | None, event: Mapping[str, Any] | None) -> str:
