@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, PositiveFloat, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -239,7 +239,7 @@ class ExternalSettings(Section):
         description="Other windows than RAVEN's: by search, or source/search; the external event minus the merger lies "
         "between them, for example {'FRB' = [-2.0, 10.0]}.",
     )
-    rates_per_year: dict[str, float] = Field(
+    rates_per_year: dict[str, PositiveFloat] = Field(
         default_factory=dict, description="Other rates of chance than RAVEN's: external events of a search, per year."
     )
     far_threshold_hz: float = Field(
@@ -251,6 +251,14 @@ class ExternalSettings(Section):
     trials_factor: int = Field(
         7, ge=1, description="How many searches ring for one sky: one of them coincides falsely so many times as often."
     )
+
+    @field_validator("windows_s")
+    @classmethod
+    def _rising(cls, value: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        wrong = next((key for key, (low, high) in value.items() if low >= high), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong} is {list(value[wrong])}: expected a lower, then a higher time")
+        return value
 
 
 class ListenSettings(Section):

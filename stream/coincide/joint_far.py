@@ -22,6 +22,7 @@ import math
 from typing import NamedTuple
 
 from stream.coincide.windows import mission
+from stream.errors import ConfigurationError
 from stream.records import ExternalEvent
 from stream.settings import ExternalSettings
 from stream.timebase import NS_PER_S
@@ -86,6 +87,22 @@ def time_far(external: ExternalEvent, far_gw_hz: float, window_ns: tuple[int, in
     if per_year is None:
         return Rate(None, "no rate is known for the search: give it one in external.rates_per_year")
     return Rate(untargeted_hz(window_ns, max(per_year / SECONDS_PER_YEAR, far_ext_hz or 0.0), far_gw_hz))
+
+
+def check_rates(settings: ExternalSettings) -> None:
+    """Check that each search has a rate of chance.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the search and the remedy.
+    """
+    for search in settings.searches:
+        if search != "SubGRBTargeted" and search not in RATES_PER_YEAR | settings.rates_per_year:
+            raise ConfigurationError(
+                f"external.searches: {search} has no rate of chance, without which nothing of it is told: give it one "
+                "in external.rates_per_year"
+            )
 
 
 def sky_far(time_far_hz: float, overlap: float) -> Rate:

@@ -55,7 +55,9 @@ def crossing(one: Ranges, other: Ranges) -> Crossing:
     """Return the pieces in which two maps are both constant: each is the smaller of two pixels, one in the other."""
     if len(one.first) == 0 or len(other.first) == 0:
         return Crossing(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
-    cuts = np.unique(np.concatenate([one.first, one.last, other.first, other.last]))
+    cuts = np.concatenate([one.first, one.last, other.first, other.last])
+    cuts.sort(kind="stable")  # four runs that rise already, which this merges
+    cuts = cuts[np.append(True, np.diff(cuts) > 0)]
     at_one, at_other = (np.searchsorted(r.first, cuts[:-1], side="right") - 1 for r in (one, other))
     held = (at_one >= 0) & (at_other >= 0)
     held &= (cuts[:-1] < one.last[at_one]) & (cuts[:-1] < other.last[at_other])

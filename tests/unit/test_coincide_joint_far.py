@@ -7,9 +7,18 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pipelines.evaluate import raven_peer
-from stream.coincide.joint_far import SECONDS_PER_YEAR, TARGETED, sky_far, targeted_hz, time_far, untargeted_hz
+from stream.coincide.joint_far import (
+    SECONDS_PER_YEAR,
+    TARGETED,
+    check_rates,
+    sky_far,
+    targeted_hz,
+    time_far,
+    untargeted_hz,
+)
 from stream.coincide.windows import GROUPS, check_windows, reversed_ns, widest_ns, window_ns
 from stream.errors import ConfigurationError
 from stream.records import ExternalEvent
@@ -80,13 +89,29 @@ def test_the_widest_window_holds_every_other() -> None:
     assert widest_ns(ExternalSettings(searches=())) == (0, 0)
 
 
-def test_a_window_that_ends_before_it_begins_and_a_search_without_one_are_named() -> None:
+def test_a_search_without_a_window_or_a_rate_is_named() -> None:
     check_windows(SETTINGS)
-    check_windows(ExternalSettings(searches=("X-ray",), windows_s={"X-ray": (-1, 1)}))
-    with pytest.raises(ConfigurationError, match=r"GRB is \[5.0, -1.0\]"):
-        check_windows(ExternalSettings(windows_s={"GRB": (5, -1)}))
+    check_rates(SETTINGS)
+    with_window = ExternalSettings(searches=("X-ray",), windows_s={"X-ray": (-1, 1)})
+    check_windows(with_window)
+    with pytest.raises(ConfigurationError, match="X-ray has no rate"):
+        check_rates(with_window)
+    check_rates(ExternalSettings(searches=("X-ray",), rates_per_year={"X-ray": 100.0}))
     with pytest.raises(ConfigurationError, match="X-ray has no window"):
         check_windows(ExternalSettings(searches=("X-ray",)))
+
+
+@pytest.mark.parametrize("window", [(5.0, -1.0), (1.0, 1.0)])
+def test_a_window_that_ends_before_it_begins_is_refused(window: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match=r"GRB is .*expected a lower, then a higher time"):
+        ExternalSettings(windows_s={"GRB": window})
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf])
+def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+    """A negative one would make every coincidence significant."""
+    with pytest.raises(ValidationError, match=r"rates_per_year\.FRB"):
+        ExternalSettings(rates_per_year={"FRB": rate})
 
 
 @pytest.mark.parametrize(("search", "per_year"), [("GRB", 310.0), ("SubGRB", 375.0)])
