@@ -163,9 +163,9 @@ def test_a_disk_that_takes_nothing_and_a_file_that_another_holds_are_errors_with
     other.execute("ROLLBACK")
     other.close()
     store.put_external(FIRST)
-    assert store._open is not None
-    (pages,) = store._open.execute("PRAGMA page_count").fetchone()
-    store._open.execute(f"PRAGMA max_page_count = {pages}")
+    assert store._file._open is not None
+    (pages,) = store._file._open.execute("PRAGMA page_count").fetchone()
+    store._file._open.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreError, match="full"):
         store.put_external(burst(event_id="2", skymap=bytes(100_000)))
     assert len(all_of(store)) == 1
