@@ -14,9 +14,14 @@ import structlog
 from external import notice
 from listening import Run, names, on_the_topic, send
 
+from pipelines.sources import KafkaSource
+from pipelines.sources.kafka import Reading
+from pipelines.sources.silence import SilenceWatch
 from stream.configuration import load_settings
 from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.producer import Producer
 from stream.settings import Settings
+from stream.timebase import SystemClock
 
 pytestmark = pytest.mark.kafka
 
@@ -68,6 +73,24 @@ def test_a_broker_that_goes_and_comes_loses_nothing(settings: Settings, embedded
     assert set(names(on_the_topic(settings))) == set(names(each.heard))
 
 
+def test_heartbeats_are_heard_and_not_handed_out_and_their_end_is_said(
+    settings: Settings, embedded: EmbeddedBroker
+) -> None:
+    embedded.create_topic("moon.heartbeat")
+    now_s = [1000.0]
+    watch, reading = SilenceWatch("moon", "moon.heartbeat", 60.0, now_s[0]), Reading(monotonic=lambda: now_s[0])
+    source = KafkaSource("moon", settings.kafka, ["notices"], "group", SystemClock(), "unread", watch, reading)
+    send(settings, [b"beat"] * 3, "moon.heartbeat")
+    send(settings, [notice("a")])
+    found, end_s = list[bytes](), time.monotonic() + 30
+    while (watch.heard < 4 or not found) and time.monotonic() < end_s:
+        found += [message.payload for message in source.poll(0.1)]
+    assert (found, watch.heard, source.silent) == ([notice("a")], 4, False)
+    now_s[0] += 61.0
+    assert (source.poll(0.0), source.silent) == ([], True)
+    source.close()
+
+
 def memory_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -79,17 +102,25 @@ def test_a_hostile_topic_bloats_neither_memory_nor_log(embedded: EmbeddedBroker,
     send(settings, [notice("first")])
     each.until(lambda: len(each.heard) == 1)
     before_mib = memory_mib()
+    producer = Producer(settings.kafka)  # one for all: each would need half a second
+
+    def send_more(payloads: list[bytes]) -> None:
+        for payload in payloads:
+            producer.send("notices", "key", payload)
+        producer.flush()
+
     with structlog.testing.capture_logs() as logs:
         for turn in range(10):
-            send(settings, [os.urandom(40) + b"\x1b[2J" for _ in range(1000)])
+            send_more([os.urandom(40) + b"\x1b[2J" for _ in range(1000)])
             each.until(lambda turn=turn: len(each.heard) == turn + 1)  # type: ignore[misc]
-            send(settings, [notice(f"between {turn}")])
+            send_more([notice(f"between {turn}")])
             each.until(lambda turn=turn: len(each.heard) == turn + 2)  # type: ignore[misc]
         for turn in range(3):
-            send(settings, [b"\xff" * (4 << 20)])
-            send(settings, [notice(f"after {turn}")])
+            send_more([b"\xff" * (4 << 20)])
+            send_more([notice(f"after {turn}")])
             each.until(lambda turn=turn: len(each.heard) == turn + 12)  # type: ignore[misc]
     each.end()
+    producer.close()
     assert each.tally is not None and each.tally.refused == {"unreadable": 10_003}
     assert sum(entry["event"] == "notice_refused" for entry in logs) <= 3
     assert memory_mib() - before_mib < 200
