@@ -138,6 +138,35 @@ def bench_subscribe(
     show(figures) if as_json else _table("reading alerts", figures)
 
 
+@bench_app.command("load")
+def bench_load(
+    seconds: Annotated[float, number("How long alerts are sent.", 1, 1e5)] = 300.0,
+    rate: Annotated[float, number("Alerts a second.", 0.1, 1e4)] = 250.0,
+    kill_every: Annotated[
+        float | None, number("Kill the subscriber every so many seconds, and take the broker down in between.", 5, 1e5)
+    ] = None,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """A subscriber under load, on one core: alert to action, none lost or doubled.
+
+    Alerts of 82 kB, each through a rule with area and visibility, to a webhook of this machine.
+
+    Example:
+
+      tocsin bench load --seconds 300 --kill-every 30 --json
+    """
+    from pipelines.progress import progress
+    from pipelines.show.load import Plan, load
+
+    log_for("warning", "json")
+    with progress("sent", "") as shown:
+        figures = load(Plan(seconds, rate, kill_every or 0.0, broker), shown)
+    show(figures) if as_json else _table("a subscriber under load", figures)
+    if figures["lost"] or figures["doubled"]:
+        raise typer.Exit(1)
+
+
 @bench_app.command("backends")
 def bench_backends(
     model: Annotated[str, typer.Option(help="Matched-filter network, or folder of one.")] = "carillon",

@@ -112,10 +112,11 @@ class Database:
     def _prepare(self) -> None:
         run = self._connection.execute
         run("PRAGMA journal_mode = WAL")
+        run("PRAGMA wal_autocheckpoint = 16384")  # 64 MiB: some seconds of messages with their maps
         run("PRAGMA synchronous = NORMAL")
         run("PRAGMA foreign_keys = ON")
         run("PRAGMA cache_size = -8192")
-        run("PRAGMA journal_size_limit = 67108864")
+        run("PRAGMA journal_size_limit = 134217728")
         version = run("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")

@@ -11,7 +11,7 @@ from stream.regions import most_probable_deg
 from stream.sky.fields import field_probabilities
 from stream.sky.shapes import Circle
 from stream.sky.sites import find_site
-from stream.sky.visibility import AIRMASS, SUN_DEG, visible
+from stream.sky.visibility import AIRMASS, SUN_DEG, visible_probability
 
 if TYPE_CHECKING:
     from pipelines.subscribe.facts import Facts
@@ -49,7 +49,7 @@ def _visible(
     if isinstance(places, Unknown):
         return places
     try:
-        return visible(places, find_site(site), facts.now_unix_ns, within_s / 3600.0, sun_deg, airmass).probability
+        return visible_probability(places, find_site(site), facts.now_unix_ns, within_s / 3600.0, sun_deg, airmass)
     except DataError as error:
         return Unknown(str(error))
 

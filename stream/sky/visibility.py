@@ -148,19 +148,9 @@ def visible(
     DataError
         If the time is not one for which sun and moon are known.
     """
-    _check(hours, sun_deg, airmass)
-    until_ns = from_unix_ns + round(hours * 3.6e12)
-    ephemeris.check_time(from_unix_ns)
-    ephemeris.check_time(until_ns)
     places = places_of(skymap) if isinstance(skymap, SkyMap) else skymap
-    dark = dark_spans(site, from_unix_ns, until_ns, sun_deg)
-    middle_ns = (dark[0][0] + dark[0][1]) // 2 if dark else (from_unix_ns + until_ns) // 2
-    middle = ephemeris.days_of(middle_ns)
-    ra, dec = ephemeris.of_date(places.ra_rad, places.dec_rad, float(middle))
-    reach = _Reach(site, ra, _half_arc(site, dec, airmass), dark)
-    seen = reach.ever & (places.probability > 0)
-    if float(places.probability[seen].sum()) < _NOTHING:
-        seen[:] = False
+    until_ns, middle, (ra, dec), reach = _reached(places, site, from_unix_ns, hours, sun_deg, airmass)
+    dark, seen = reach.dark, _seen(places, reach)
     best_ns, at_once = reach.best(places.probability)
     return Visibility(
         site, from_unix_ns, until_ns, dark, float(places.probability[seen].sum()), at_once if seen.any() else 0.0,
@@ -170,11 +160,49 @@ def visible(
     )  # fmt: skip
 
 
+def visible_probability(
+    places: Places, site: Site, from_unix_ns: int, hours: float = 24.0, sun_deg: float = SUN_DEG,
+    airmass: float = AIRMASS,
+) -> float:  # fmt: skip
+    """Return :attr:`Visibility.probability` alone, which takes half of the time; parameters as :func:`visible` has.
+
+    Raises
+    ------
+    ConfigurationError, DataError
+        As :func:`visible` does.
+    """
+    *_, reach = _reached(places, site, from_unix_ns, hours, sun_deg, airmass)
+    return float(places.probability[_seen(places, reach)].sum())
+
+
+def _reached(
+    places: Places, site: Site, from_unix_ns: int, hours: float, sun_deg: float, airmass: float
+) -> tuple[int, FloatArray, tuple[FloatArray, FloatArray], _Reach]:
+    """Return the end of the time, the middle of the first dark, the places of that date, and what is within reach."""
+    _check(hours, sun_deg, airmass)
+    until_ns = from_unix_ns + round(hours * 3.6e12)
+    ephemeris.check_time(from_unix_ns)
+    ephemeris.check_time(until_ns)
+    dark = dark_spans(site, from_unix_ns, until_ns, sun_deg)
+    middle_ns = (dark[0][0] + dark[0][1]) // 2 if dark else (from_unix_ns + until_ns) // 2
+    middle = ephemeris.days_of(middle_ns)
+    ra, dec = ephemeris.of_date(places.ra_rad, places.dec_rad, float(middle))
+    return until_ns, middle, (ra, dec), _Reach(site, ra, _half_arc(site, dec, airmass), dark)
+
+
+def _seen(places: Places, reach: _Reach) -> BoolArray:
+    """Return which places are within reach at some time; none where they hold next to nothing."""
+    seen: BoolArray = reach.ever & (places.probability > 0)
+    if float(places.probability[seen].sum()) < _NOTHING:
+        seen[:] = False
+    return seen
+
+
 class _Reach:
     """When each place is within reach in the dark."""
 
     def __init__(self, site: Site, ra: FloatArray, half: FloatArray, dark: Sequence[Span]) -> None:
-        self._site, self._ra, self._half, self._dark = site, ra, half, dark
+        self._site, self._ra, self._half, self.dark = site, ra, half, tuple(dark)
         self.first = np.full(len(ra), np.inf)
         self.last = np.full(len(ra), -np.inf)
         origin = dark[0][0] if dark else 0
@@ -203,7 +231,7 @@ class _Reach:
         already = float(held[rise > down].sum())  # up when sidereal time is 0
         (rise, risen), (down, set_) = _running(rise, held), _running(down, held)
         found: tuple[int | None, float] = (None, 0.0)
-        for start, end in self._dark:
+        for start, end in self.dark:
             times = np.append(np.arange(start, end, _STEP_NS), end)
             sky = np.mod(self._sidereal(start) + (times - start) * _RATE_RAD_PER_NS, _TURN)
             now = always + already + risen[np.searchsorted(rise, sky, "right")]
@@ -215,7 +243,7 @@ class _Reach:
     def highest(self, at: int) -> int:
         """Return when a place within reach stands highest in the dark, Unix nanoseconds."""
         found, nearest = 0, math.inf
-        for start, end in self._dark:
+        for start, end in self.dark:
             ahead = float(np.mod(self._ra[at] - self._sidereal(start), _TURN)) / _RATE_RAD_PER_NS
             for time in (start, end, start + int(ahead)):
                 if start <= time <= end:
