@@ -27,7 +27,7 @@ from pipelines.evaluate.counts import counted, dispersion
 from pipelines.evaluate.skymap_injections import inject
 from pipelines.progress import Progress
 from stream.coincide.draw import skymap_of
-from stream.coincide.joint_far import RATES_PER_YEAR, SECONDS_PER_YEAR, TARGETED, time_far
+from stream.coincide.joint_far import SECONDS_PER_YEAR, TARGETED, search_rate_hz, time_far
 from stream.coincide.overlap import overlap
 from stream.coincide.windows import mission, window_ns
 from stream.localize.skymap import localize
@@ -55,12 +55,18 @@ class Kind:
     spread: float = 0.5
     containment: float = 0.68
 
-    @property
-    def rate_hz(self) -> float:
+    def rate_hz(self, settings: ExternalSettings) -> float:
         """Return how often they come; those of a targeted search up to its cap."""
-        if self.search == "SubGRBTargeted":
-            return TARGETED[mission(self.source)].external_hz
-        return RATES_PER_YEAR[self.search] / SECONDS_PER_YEAR
+        told = search_rate_hz(self.search, settings)
+        return TARGETED[mission(self.source)].external_hz if told is None else told
+
+    def is_targeted(self, settings: ExternalSettings) -> bool:
+        """Return whether each has a FAR that counts."""
+        return search_rate_hz(self.search, settings) is None
+
+    def window(self, settings: ExternalSettings) -> tuple[int, int] | None:
+        """Return the window; None where the settings do not look for them."""
+        return window_ns(ExternalEvent("", self.source, "", "initial", 0, 0, search=self.search), self.group, settings)
 
     def event(self, rng: np.random.Generator) -> ExternalEvent:
         """Return one in any direction, with a FAR of its own if its search is targeted."""
@@ -97,9 +103,10 @@ class Pairs:
 def coincide_in_time(kind: Kind, years: float, seed: int, settings: ExternalSettings) -> Pairs:
     """Return what coincides in time over some years, fewer where there would be more than 30 million events."""
     rng = np.random.default_rng((seed, *kind.name.encode()))
-    window = window_ns(kind.event(rng), kind.group, settings)
+    window = kind.window(settings)
     assert window is not None
-    per_year = (kind.rate_hz + MOST_GW_HZ) * SECONDS_PER_YEAR
+    rate_hz = kind.rate_hz(settings)
+    per_year = (rate_hz + MOST_GW_HZ) * SECONDS_PER_YEAR
     length_s = min(years, _MOST_EVENTS / per_year) * SECONDS_PER_YEAR
     low_s, high_s = (edge / NS_PER_S for edge in window)
     rates: list[float] = []
@@ -108,22 +115,22 @@ def coincide_in_time(kind: Kind, years: float, seed: int, settings: ExternalSett
     while begin_s < length_s:
         block_s = min(_BLOCK_YEARS * SECONDS_PER_YEAR, length_s - begin_s)
         mergers_s = np.sort(rng.uniform(0, block_s, rng.poisson(MOST_GW_HZ * block_s)))
-        bursts_s = rng.uniform(0, block_s, rng.poisson(kind.rate_hz * block_s))
+        bursts_s = rng.uniform(0, block_s, rng.poisson(rate_hz * block_s))
         first = np.searchsorted(mergers_s, bursts_s - high_s)
         count = np.searchsorted(mergers_s, bursts_s - low_s, side="right") - first
         found = np.repeat(bursts_s, count)
         far_gw_hz = rng.uniform(0, MOST_GW_HZ, len(found))
-        far_ext_hz = rng.uniform(0, kind.rate_hz, len(found))
+        far_ext_hz = rng.uniform(0, rate_hz, len(found))
         rates += [_rate(kind, *fars, window, settings) for fars in zip(far_gw_hz, far_ext_hz, strict=True)]
         times.append(begin_s + found)
         begin_s += block_s
-    return Pairs(np.array(rates), np.concatenate(times), length_s, (high_s - low_s) * kind.rate_hz * MOST_GW_HZ)
+    return Pairs(np.array(rates), np.concatenate(times), length_s, (high_s - low_s) * rate_hz * MOST_GW_HZ)
 
 
 def _rate(
     kind: Kind, far_gw_hz: float, far_ext_hz: float, window: tuple[int, int], settings: ExternalSettings
 ) -> float:
-    told = far_ext_hz if kind.search == "SubGRBTargeted" else None
+    told = far_ext_hz if kind.is_targeted(settings) else None
     event = ExternalEvent("", kind.source, "gamma", "initial", _AT_NS, _AT_NS, search=kind.search, far_hz=told)
     found = time_far(event, far_gw_hz, window, settings).far_hz
     assert found is not None
@@ -162,10 +169,11 @@ def measure(
     kinds : sequence of Kind
     """
     found = []
+    kinds = [kind for kind in kinds if kind.window(settings) is not None]
     for k, kind in enumerate(kinds):
         pairs = coincide_in_time(kind, years, seed, settings)
         highest_hz = pairs.most_hz
-        if kind.search == "SubGRBTargeted":  # exact up to where all pairs lie within the caps
+        if kind.is_targeted(settings):  # exact up to where all pairs lie within the caps
             highest_hz *= min(1.0, TARGETED[mission(kind.source)].gw_hz / MOST_GW_HZ)
         spans = np.histogram(pairs.time_s, _SPANS, (0, pairs.length_s))[0]
         row: dict[str, Any] = {

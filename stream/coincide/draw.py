@@ -17,6 +17,7 @@ of them for a circle, whatever its size; they hold the mean of what is drawn. Wh
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,6 +44,10 @@ _GBM_CONTAINMENT = 0.68
 _CREATOR = "Tocsin"
 
 
+read_map = lru_cache(maxsize=4)(decode_skymap)
+"""As :func:`stream.codec.skymap.decode_skymap`; one superevent is compared with several events, and the other way."""
+
+
 def skymap_of(external: ExternalEvent) -> SkyMap | None:
     """Return the sky map of an external event; None where it tells of no place.
 
@@ -51,7 +56,7 @@ def skymap_of(external: ExternalEvent) -> SkyMap | None:
     """
     if external.skymap is not None:
         try:
-            return decode_skymap(external.skymap)
+            return read_map(external.skymap)
         except CodecError:
             pass
     shape = _shape(external)

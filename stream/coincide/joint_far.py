@@ -83,10 +83,16 @@ def time_far(external: ExternalEvent, far_gw_hz: float, window_ns: tuple[int, in
         if far_ext_hz is None:
             return Rate(None, "the external event's false-alarm rate is not told")
         return Rate(targeted_hz(window_ns, far_ext_hz, far_gw_hz, caps))
-    per_year = settings.rates_per_year.get(external.search, RATES_PER_YEAR.get(external.search))
-    if per_year is None:
+    rate_hz = search_rate_hz(external.search, settings)
+    if rate_hz is None:
         return Rate(None, "no rate is known for the search: give it one in external.rates_per_year")
-    return Rate(untargeted_hz(window_ns, max(per_year / SECONDS_PER_YEAR, far_ext_hz or 0.0), far_gw_hz))
+    return Rate(untargeted_hz(window_ns, max(rate_hz, far_ext_hz or 0.0), far_gw_hz))
+
+
+def search_rate_hz(search: str, settings: ExternalSettings) -> float | None:
+    """Return how often external events of a search come; None where nobody says."""
+    per_year = settings.rates_per_year.get(search, RATES_PER_YEAR.get(search))
+    return None if per_year is None else per_year / SECONDS_PER_YEAR
 
 
 def check_rates(settings: ExternalSettings) -> None:
@@ -98,7 +104,7 @@ def check_rates(settings: ExternalSettings) -> None:
         Naming the search and the remedy.
     """
     for search in settings.searches:
-        if search != "SubGRBTargeted" and search not in RATES_PER_YEAR | settings.rates_per_year:
+        if search != "SubGRBTargeted" and search_rate_hz(search, settings) is None:
             raise ConfigurationError(
                 f"external.searches: {search} has no rate of chance, without which nothing of it is told: give it one "
                 "in external.rates_per_year"

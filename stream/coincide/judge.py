@@ -14,9 +14,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from stream.codec.skymap import decode_skymap, encode_skymap
+from stream.codec.skymap import encode_skymap
 from stream.coincide.combine import combine
-from stream.coincide.draw import skymap_of
+from stream.coincide.draw import read_map, skymap_of
 from stream.coincide.joint_far import sky_far, time_far
 from stream.coincide.overlap import overlap
 from stream.coincide.windows import window_ns
@@ -127,7 +127,7 @@ def _sky(gw: GwEvent, external: ExternalEvent, time_far_hz: float) -> _Sky:
     reason = _NO_MAP
     if gw.skymap_fits is not None:
         try:
-            of_gw = decode_skymap(gw.skymap_fits)
+            of_gw = read_map(gw.skymap_fits)
         except CodecError as error:
             reason = f"the superevent's sky map cannot be read: {error}"
     if of_gw is None:

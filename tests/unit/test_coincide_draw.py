@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.codec.external import check_external
+from stream.codec.fits_table import Column, Value, write_table
 from stream.codec.skymap import decode_skymap, encode_skymap
 from stream.coincide.draw import skymap_of
 from stream.coincide.shapes import separation
-from stream.healpix import area_sr, centres
+from stream.healpix import area_sr, centres, uniq_of
 from stream.records import ExternalEvent, SkyMap
 from stream.regions import most_probable_deg, probability
 from stream.types import BoolArray, FloatArray
@@ -202,6 +204,20 @@ def test_whatever_a_notice_may_tell_of_a_place_becomes_a_map(
     }  # fmt: skip
     check_external(replace(NOWHERE, **told))  # type: ignore[arg-type]
     assert len(drawn(**told).uniq) <= 40_000
+
+
+def test_a_flat_map_as_fermi_gbm_sends_it_is_read() -> None:
+    """``glg_healpix_all_*.fit``: NESTED, PROBABILITY and SIGNIFICANCE, here gzipped and of a coarser order."""
+    order = 5
+    ra, dec = centres(uniq_of(order, np.arange(12 << (2 * order))))
+    weight = np.exp(-0.5 * (separation(ra, dec, (1.0, 0.2)) / 0.1) ** 2)
+    columns = [Column("PROBABILITY", weight / weight.sum()), Column("SIGNIFICANCE", np.full(len(weight), np.nan))]
+    cards: list[tuple[str, Value]] = [
+        ("PIXTYPE", "HEALPIX"), ("ORDERING", "NESTED"), ("COORDSYS", "C"), ("NSIDE", 1 << order)
+    ]  # fmt: skip
+    found = drawn(skymap=gzip.compress(write_table(columns, cards, ())))
+    assert np.radians(most_probable_deg(found)) == pytest.approx((1.0, 0.2), abs=0.03)
+    assert held(found, separation(*points(found), (1.0, 0.2)) < 0.1 * 1.515) == pytest.approx(0.68, abs=0.02)
 
 
 def test_nothing_is_drawn_of_what_tells_of_no_place() -> None:

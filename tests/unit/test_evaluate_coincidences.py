@@ -66,10 +66,15 @@ def test_clusters_are_seen_and_too_few_events_say_nothing() -> None:
     assert dispersion(rng.poisson(0.1, 100)) is None
 
 
-def test_every_kind_has_a_rate_and_a_window() -> None:
+def test_every_kind_has_a_rate_and_a_window_and_settings_count() -> None:
     for kind in KINDS:
-        assert kind.rate_hz > 0 and kind.group in GROUPS
-    assert Kind("", "Swift-BAT", "SubGRBTargeted").rate_hz == 1e-3
+        assert kind.rate_hz(SETTINGS) > 0 and kind.group in GROUPS and kind.window(SETTINGS) is not None
+    assert Kind("", "Swift-BAT", "SubGRBTargeted").rate_hz(SETTINGS) == 1e-3
+    others = ExternalSettings(searches=("HEN",), rates_per_year={"HEN": 1500.0}, windows_s={"HEN": (-100, 0)})
+    found = measure(50, 1, Sky(), others, quiet)["searches"]
+    assert [row["kind"] for row in found] == ["HEN, Burst"]
+    assert found[0]["pairs"] == pytest.approx(50 * 1500 * 730 * 100 / 31_536_000, rel=0.3)
+    assert min(row["p"] for row in found[0]["time"]) > 0.001
 
 
 def test_rates_over_the_grid_equal_ravens() -> None:
