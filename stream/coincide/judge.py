@@ -137,10 +137,10 @@ def _sky(gw: GwEvent, external: ExternalEvent, time_far_hz: float) -> _Sky:
         return _nothing("the external event tells of no place")
     shared = overlap(of_gw, of_external)
     rate = sky_far(time_far_hz, shared)
+    if rate.far_hz is None:
+        return _Sky(overlap=shared, disjoint=True)
     combined = combine(of_gw, of_external, external.source)
-    if rate.far_hz is None or combined.skymap is None:
-        if rate.far_hz is None:
-            return _Sky(overlap=shared, disjoint=True)
+    if combined.skymap is None:
         return _Sky(rate.far_hz, shared, reasons=_reasons(combined.reason, "combined"))
     history = [f"{gw.superevent_id} and {external.source} {external.event_id}"]
     areas = credible_areas_deg2(combined.skymap, (0.5, 0.9))

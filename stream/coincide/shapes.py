@@ -66,7 +66,7 @@ class Cap:
     @classmethod
     def of(cls, centre: Point, radius_rad: float, containment: float) -> Cap:
         """Return the one that holds a probability within a radius; the whole sky where that is less than its part."""
-        area = 1.0 - math.cos(min(max(radius_rad, _LEAST_RAD), math.pi))
+        area = 2.0 * math.sin(min(max(radius_rad, _LEAST_RAD), math.pi) / 2) ** 2
         if containment <= area / 2:
             return cls(centre, 0.0)
 
