@@ -12,6 +12,7 @@ from typing import Any
 from stream.codec.alert import CONTAINER_MAGIC, decode, read_alerts
 from stream.codec.limits import MAX_SKYMAP_BYTES
 from stream.codec.skymap import decode_skymap, encode_skymap, is_multi_order
+from stream.codec.skymap_file import open_skymap
 from stream.errors import DataError
 from stream.records import SkyMap
 from stream.regions import area_text, credible_areas_deg2, distance_text, most_probable_deg
@@ -19,6 +20,7 @@ from stream.text import clean
 from stream.timebase import gps_ns_to_iso
 
 _FITS = (b"SIMPLE  =", b"\x1f\x8b")
+_LONGEST_START = 16
 _WORD = 64
 
 
@@ -30,7 +32,7 @@ class FoundMap:
     ----------
     skymap : SkyMap
     fits : bytes
-        As it came, of any form that :func:`stream.codec.skymap.decode_skymap` reads.
+        As it came, of any form that :func:`stream.codec.skymap.decode_skymap` reads; none of a file that is very long.
     superevent_id, alert_type : str or None
         What its alert says, cleaned; None of a FITS file.
     """
@@ -91,9 +93,11 @@ def read_map(path: Path, *, combined: bool = False, superevent_id: str | None = 
     DataError
         If it is none of these, or has no map: with the reason that it tells.
     """
+    with path.open("rb") as file:
+        if file.read(_LONGEST_START).startswith(_FITS):
+            small = path.stat().st_size <= MAX_SKYMAP_BYTES["file"]
+            return FoundMap(open_skymap(path), path.read_bytes() if small else b"")
     payload = _bounded(path)
-    if payload.startswith(_FITS):
-        return FoundMap(decode_skymap(payload, MAX_SKYMAP_BYTES["file"]), payload)
     told = _alerts(path, payload, superevent_id)
     for record, _ in reversed(told):
         found = map_of(record, combined=combined)

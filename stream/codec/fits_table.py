@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 
 import numpy as np
 
@@ -21,7 +22,7 @@ _BLOCK, _CARD = 2880, 80
 _MAX_HEADER_BLOCKS = 128
 _MAX_COLUMNS = 64
 _MAX_CELLS = 1 << 20
-_GZIP_MAGIC, _GZIP_WINDOW = b"\x1f\x8b", 31
+GZIP_MAGIC, _GZIP_WINDOW = b"\x1f\x8b", 31
 _WIDTH = {"L": 1, "X": 0.125, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
 _DTYPE = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _LETTER = {"i": "K", "f": "D"}
@@ -43,7 +44,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class FitsTable:
-    """A table that was read: its header's cards, and its columns by name in capitals, one value after the other."""
+    """A table that was read: its header's cards, and its columns of numbers by name in capitals.
+
+    A column has the shape (rows, values in a row), and is a view of the file, which may be larger than the memory.
+    """
 
     header: Mapping[str, Value]
     columns: Mapping[str, AnyArray]
@@ -107,12 +111,12 @@ def _padded(data: bytes, with_byte: bytes) -> bytes:
     return data + with_byte * (-len(data) % _BLOCK)
 
 
-def read_table(payload: bytes, max_bytes: int) -> FitsTable:
+def read_table(payload: bytes | mmap, max_bytes: int) -> FitsTable:
     """Return the first binary table of a FITS file, gzipped or not.
 
     Parameters
     ----------
-    payload : bytes
+    payload : bytes or mmap
     max_bytes : int
         Longest file, after expansion.
 
@@ -121,7 +125,7 @@ def read_table(payload: bytes, max_bytes: int) -> FitsTable:
     CodecError
         If it is no FITS file, is too long, ends too early, or its first extension is no sound binary table.
     """
-    data = _expanded(payload, max_bytes) if payload[:2] == _GZIP_MAGIC else payload
+    data = _expanded(payload, max_bytes) if payload[:2] == GZIP_MAGIC else payload
     if len(data) > max_bytes:
         raise CodecError(f"FITS file of {len(data)} bytes: at most {max_bytes} are read")
     if data[:9] != b"SIMPLE  =":
@@ -136,7 +140,7 @@ def read_table(payload: bytes, max_bytes: int) -> FitsTable:
     return FitsTable(header, _read_columns(header, data, at))
 
 
-def _expanded(payload: bytes, max_bytes: int) -> bytes:
+def _expanded(payload: bytes | mmap, max_bytes: int) -> bytes:
     inflater = zlib.decompressobj(_GZIP_WINDOW)
     try:
         data = inflater.decompress(payload, max_bytes + 1)
@@ -151,7 +155,7 @@ def _expanded(payload: bytes, max_bytes: int) -> bytes:
     return data
 
 
-def _read_header(data: bytes, start: int) -> tuple[dict[str, Value], int]:
+def _read_header(data: bytes | mmap, start: int) -> tuple[dict[str, Value], int]:
     """Return a header's cards and where its data begin; of a name that stands twice, the first."""
     found: dict[str, Value] = {}
     for at in range(start, start + _MAX_HEADER_BLOCKS * _BLOCK, _CARD):
@@ -201,7 +205,7 @@ def _data_size(header: Mapping[str, Value]) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def _read_columns(header: Mapping[str, Value], data: bytes, at: int) -> dict[str, AnyArray]:
+def _read_columns(header: Mapping[str, Value], data: bytes | mmap, at: int) -> dict[str, AnyArray]:
     """Return the columns of numbers, views of the data."""
     width, rows = _count(header, "NAXIS1", 1 << 24), _count(header, "NAXIS2", 1 << 40)
     if (header.get("NAXIS"), header.get("BITPIX")) != (2, 8):
@@ -224,7 +228,7 @@ def _read_columns(header: Mapping[str, Value], data: bytes, at: int) -> dict[str
             cells: AnyArray = np.empty((0, repeat), kind)
             if rows:
                 cells = np.ndarray((rows, repeat), kind, data, at + first, (width, kind.itemsize))
-            found[name] = cells[:, 0] if repeat == 1 else cells.reshape(-1)
+            found[name] = cells
     return found
 
 

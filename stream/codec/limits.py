@@ -36,6 +36,8 @@ MAX_SKYMAP_BYTES = {"message": 32 * _MIB, "file": 512 * _MIB}
 flat maps of 12 582 912 pixels, 384 MiB."""
 MAX_PIXELS = 12 << 20
 """Most pixels of a sky map, after a flat one has been made multi-order."""
+MAX_FLAT_ORDER = 13
+"""Finest order of a flat sky map: 805 million pixels, read a part at a time."""
 
 
 def check_size(kind: str, payload: bytes) -> None:

@@ -12,12 +12,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from mmap import mmap
 
 import numpy as np
 
 from stream.codec.fits_table import Column, FitsTable, Value, read_table, write_table
 from stream.codec.flat_map import multi_order
-from stream.codec.limits import MAX_PIXELS, MAX_SKYMAP_BYTES
+from stream.codec.limits import MAX_FLAT_ORDER, MAX_PIXELS, MAX_SKYMAP_BYTES
 from stream.errors import CodecError
 from stream.healpix import MAX_ORDER, area_sr, split_uniq
 from stream.records import SkyMap
@@ -25,6 +26,7 @@ from stream.text import clean
 from stream.timebase import gps_ns_to_unix_ns, gps_ns_to_utc, utc_to_gps_ns
 from stream.types import AnyArray, FloatArray, IntArray
 
+_KEPT_ORDER = 10
 _TOLERANCE, _EXACT = 0.02, 1e-6
 _DISTANCES = ("DISTMU", "DISTSIGMA", "DISTNORM")
 _DETECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
@@ -76,16 +78,17 @@ def _cards(skymap: SkyMap, order: int, seconds: float | None) -> list[tuple[str,
     return cards + [(name, value) for name, value in told.items() if value is not None and math.isfinite(value)]
 
 
-def decode_skymap(payload: bytes, max_bytes: int = MAX_SKYMAP_BYTES["message"]) -> SkyMap:
+def decode_skymap(payload: bytes | mmap, max_bytes: int = MAX_SKYMAP_BYTES["message"]) -> SkyMap:
     """Return the sky map of a FITS file, gzipped or not.
 
-    A flat map becomes a multi-order one without loss: equal neighbours are joined. Densities that add up to 1 within
+    A flat map becomes a multi-order one without loss: equal neighbours are joined; it is made coarser if more than
+    12 million pixels are left. Densities that add up to 1 within
     2 % are brought to 1. A pixel whose distance is not finite, or of a width that is none, has none. What the
     header says of detectors, time and creator is taken where it has the expected form.
 
     Parameters
     ----------
-    payload : bytes
+    payload : bytes or mmap
         A stranger's.
     max_bytes : int
         Longest file, after expansion; more is allowed for a file that a person named.
@@ -130,14 +133,15 @@ def _check_kind(header: Mapping[str, Value]) -> None:
 
 
 def _multi_order(table: FitsTable) -> tuple[IntArray, FloatArray, tuple[FloatArray, ...] | None]:
-    uniq = _column(table, "UNIQ")
+    uniq = _column(table, "UNIQ").reshape(-1)
     if uniq.dtype.kind != "i":
         raise CodecError("sky map's column UNIQ is not of whole numbers")
-    density = _column(table, "PROBDENSITY").astype(np.float64)
-    distances = _distances(table)
-    lengths = {len(uniq), len(density), *(len(column) for column in distances or ())}
+    density = _column(table, "PROBDENSITY").reshape(-1).astype(np.float64)
+    raw = _distances(table)
+    lengths = {len(uniq), len(density), *(column.size for column in raw or ())}
     if len(lengths) > 1 or not 12 <= len(uniq) <= MAX_PIXELS:
         raise CodecError(f"sky map has columns of {sorted(lengths)} pixels: expected one length, 12 to {MAX_PIXELS}")
+    distances = None if raw is None else _sound_distances(*(column.reshape(-1).astype(np.float64) for column in raw))
     return uniq.astype(np.int64), density, distances
 
 
@@ -145,19 +149,28 @@ def _flat(table: FitsTable, *, ring: bool) -> tuple[IntArray, FloatArray, tuple[
     if table.header.get("INDXSCHM", "IMPLICIT") != "IMPLICIT":
         raise CodecError("sky map is flat and of a part of the sky (INDXSCHM EXPLICIT): the whole sky is read")
     name = next((n for n in ("PROB", "PROBABILITY", "PROBDENSITY") if n in table.columns), "PROB")
-    density = _column(table, name).astype(np.float64)
-    order = (len(density) // 12).bit_length() // 2
-    if len(density) != 12 << (2 * order) or len(density) > MAX_PIXELS:
-        raise CodecError(f"flat sky map has {len(density)} pixels: expected 12 * 4 ** order, at most {MAX_PIXELS}")
+    columns = [_column(table, name), *(_distances(table) or ())]
+    count = columns[0].size
+    order = (count // 12).bit_length() // 2
+    if count != 12 << (2 * order) or order > MAX_FLAT_ORDER:
+        raise CodecError(
+            f"flat sky map has {count} pixels: expected 12 * 4 ** order, of order {MAX_FLAT_ORDER} at most"
+        )
     if table.header.get("NSIDE", 1 << order) != 1 << order:
         raise CodecError(f"flat sky map's NSIDE is {_shown(table.header.get('NSIDE'))}: it has pixels for {1 << order}")
-    distances = _distances(table)
-    if any(len(column) != len(density) for column in distances or ()):
+    if any(column.size != count for column in columns):
         raise CodecError("flat sky map's columns are of different lengths")
-    if name != "PROBDENSITY":
-        density /= float(area_sr(np.array(order)))
-    uniq, (density, *others) = multi_order(order, [density, *(distances or ())], ring=ring)
-    return uniq, density, None if distances is None else tuple(others)
+    scale = 1.0 if name == "PROBDENSITY" else float(area_sr(np.array(order)))
+
+    def sound(part: list[FloatArray]) -> list[FloatArray]:
+        return [part[0] / scale, *(_sound_distances(*part[1:]) if len(part) > 1 else ())]
+
+    found = multi_order(order, columns, ring=ring, sound=sound, most=MAX_PIXELS)
+    if found is None:  # hardly two pixels are equal: it is made coarser until all of them may be kept
+        found = multi_order(order, columns, ring=ring, sound=sound, most=MAX_PIXELS, coarser=order - _KEPT_ORDER)
+    assert found is not None
+    uniq, (density, *others) = found
+    return uniq, density, tuple(others) if others else None
 
 
 def _column(table: FitsTable, name: str) -> AnyArray:
@@ -166,13 +179,15 @@ def _column(table: FitsTable, name: str) -> AnyArray:
     return table.columns[name]
 
 
-def _distances(table: FitsTable) -> tuple[FloatArray, ...] | None:
-    """Return location, scale and norm, or None where a map has not all three."""
+def _distances(table: FitsTable) -> tuple[AnyArray, ...] | None:
+    """Return location, scale and norm as they are in a file, or None where a map has not all three."""
     if not set(_DISTANCES) <= set(table.columns):
         return None
-    mu, sigma, norm = (table.columns[name].astype(np.float64) for name in _DISTANCES)
-    if not len(mu) == len(sigma) == len(norm):
-        raise CodecError("sky map's columns of distance are of different lengths")
+    return tuple(table.columns[name] for name in _DISTANCES)
+
+
+def _sound_distances(mu: FloatArray, sigma: FloatArray, norm: FloatArray) -> tuple[FloatArray, ...]:
+    """Return location, scale and norm, none where they are not finite or absurd."""
     known = (np.abs(mu) < _FARTHEST_MPC) & (sigma > _CLOSEST_MPC) & (sigma < _FARTHEST_MPC) & (norm >= 0)
     known &= norm < 1 / _CLOSEST_MPC**2
     return np.where(known, mu, np.inf), np.where(known, sigma, 1.0), np.where(known, norm, 0.0)

@@ -4,7 +4,7 @@ All fields go down the tree of HEALPix pixels together: a pixel wholly in a fiel
 outside is left, one at the edge is split into four. Pixels at the edge are split until they are about a quarter of the
 field's narrow half, and on while one of them holds more than a small part of what the field may hold. What is left at
 the edge counts by the part that the field's sides cut off. A field that holds a thousandth of the map or more comes
-out within 0.5 % of its probability, a polygon that is not convex within 2 % (measured: decision 31).
+out within 0.6 % of its probability, a polygon that is not convex within 1 % (measured: decision 31).
 """
 
 from __future__ import annotations
