@@ -25,7 +25,7 @@ from pipelines.sources.message import Source, SourceMessage
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.identity import Identity, identity_of, is_test
 from pipelines.subscribe.received import ReceivedAlert, receive
-from pipelines.subscribe.routes import Judged, Route, RuleVerdict
+from pipelines.subscribe.routes import Judged, Route, RuleVerdict, everything
 from pipelines.subscribe.state import Accepted, NewJob, State
 from stream.errors import DataError
 from stream.kafka.consumer import Message
@@ -59,6 +59,8 @@ class Subscription:
         Empty where nothing is remembered.
     tests : mapping of str to bool
         Whether test alerts of a source are delivered; of a source that is not named they are.
+    in_order : bool
+        Leave out what a newer alert of its event overtook, and what a retraction withdrew before it came.
     all_alerts : bool
         Hand on what no rule asks for too, for people to see why.
     """
@@ -66,6 +68,7 @@ class Subscription:
     routes: tuple[Route, ...] = (Route(),)
     name: str = ""
     tests: Mapping[str, bool] = field(default_factory=dict)
+    in_order: bool = True
     all_alerts: bool = False
 
 
@@ -177,7 +180,7 @@ class Engine:
         if self._state.knows(identity.key):
             self.passed_over["repeated"] += 1
             return None, Accepted(place)
-        if not self._in_order(identity):
+        if self._subscription.in_order and not self._in_order(identity):
             return None, Accepted(place, identity)
         return self._delivered(alert, identity, place, test)
 
@@ -247,7 +250,7 @@ def _verdict(route: Route, alert: ReceivedAlert, identity: Identity, told: bool)
 
     A retraction tells nothing that a rule could ask for: it is not asked where it follows.
     """
-    if identity.is_retraction and told:
+    if identity.is_retraction and told and route.judge is not everything:
         return RuleVerdict(route.name, Judged(False, ("withdraws the event",)), followed=True)
     judged = route.judge(alert)
     return RuleVerdict(route.name, judged, followed=told and not judged.matched)

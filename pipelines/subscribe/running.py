@@ -114,7 +114,13 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
             stack.callback(_all_done, queue)
         stack.enter_context(workers)
         log.info("subscribed", name=name or None, sources=list(asked.sources), rules=[r.name for r in asked.routes])
-        yield Engine(sources, state, Subscription(asked.routes, name, asked.delivers_tests()), workers.wake, each=each)
+        yield Engine(
+            sources,
+            state,
+            Subscription(asked.routes, name, asked.delivers_tests(), in_order=bool(name)),
+            workers.wake,
+            each=each,
+        )
 
 
 def _sources(

@@ -190,6 +190,13 @@ def test_what_was_overtaken_is_not_delivered() -> None:
     assert engine.passed_over == {"overtaken": 1, "repeated": 1}
 
 
+def test_who_only_looks_sees_all_as_it_comes() -> None:
+    alerts = [record("UPDATE", 5), record("PRELIMINARY", 1), record("RETRACTION", 7), record("INITIAL", 3)]
+    found = run(Given("local", [as_avro(alert) for alert in alerts]), in_order=False)
+    assert kinds(found) == ["UPDATE", "PRELIMINARY", "RETRACTION", "INITIAL"]
+    assert found[2].as_line() == "S261122a  RETRACTION"
+
+
 def test_an_alert_that_claims_to_be_of_the_future_hides_none_that_follow() -> None:
     forged = as_avro(record("UPDATE", 1) | {"time_created": "2999-01-01T00:00:00Z"})
     assert (
