@@ -8,7 +8,6 @@ nothing, many times as many as come in an hour, and the memory of the process wh
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import time
@@ -25,6 +24,7 @@ from pipelines.live.observe import Observer
 from pipelines.live.publisher import Published, Publisher
 from pipelines.progress import Progress
 from pipelines.show.bench import percentiles
+from pipelines.show.bench_load import Memory, chance_notices
 from pipelines.show.demo import Background
 from pipelines.show.local import create_topics, local_settings
 from pipelines.show.machine import machine
@@ -39,7 +39,6 @@ from stream.records import Background as Measured
 from stream.records import Candidate, Localized, Peak
 from stream.regions import credible_areas_deg2
 from stream.settings import LocalizeSettings, Settings
-from stream.simulate.external import MessengerConfig, MessengerNetwork
 from stream.simulate.notices import Seen, SimulatedNotice, gbm_notices
 from stream.timebase import NS_PER_S, SystemClock
 
@@ -51,7 +50,6 @@ _TOLD_S, _ANSWER_S, _DRAIN_S = 120.0, 10.0, 120.0
 _LOAD_START = 1000
 """So many notices pass before the memory is looked at first: caches are full then."""
 _LOOK_S = 0.002
-_YEAR_NS = 365 * 86_400 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +214,9 @@ def _load(
     load: int, per_s: float, last: _Told, settings: Settings, producer: Producer, ledger: _Ledger, seed: int
 ) -> dict[str, object]:
     """Send notices by chance at a rate, and one at the end that coincides: when its alert comes, all were taken."""
-    watch = _Memory()
+    watch = Memory()
     started_s = time.monotonic()
-    for k, notice in enumerate(_chance(load, seed)):
+    for k, notice in enumerate(chance_notices(load, seed)):
         late_s = started_s + k / per_s - time.monotonic()
         if late_s > 0:
             time.sleep(late_s)
@@ -235,45 +233,3 @@ def _load(
         "notices": load, "per_hour": round(load / sent_s * 3600), "all_taken": alert is not None,
         "taken_after_s": round(time.monotonic() - started_s - sent_s, 2), **watch.as_dict(),
     }  # fmt: skip
-
-
-def _chance(load: int, seed: int) -> Iterator[SimulatedNotice]:
-    """Yield notices of events a year ago, which coincide with nothing."""
-    start_ns = SystemClock().now_ns() - _YEAR_NS
-    network = MessengerNetwork(MessengerConfig(seed=seed, chance_hz=1.0), start_ns)
-    sent, at_ns = 0, start_ns
-    while sent < load:
-        at_ns += 60 * NS_PER_S
-        for notice in network.until(at_ns):
-            sent += 1
-            yield notice
-            if sent == load:
-                return
-
-
-class _Memory:
-    """Resident memory of this process, in MB; None where the system does not tell."""
-
-    def __init__(self) -> None:
-        self._start = self._peak = self._last = None if _rss_mb() is None else 0.0
-
-    def start(self) -> None:
-        """Remember what it is at the start."""
-        self._start = self._peak = _rss_mb()
-
-    def look(self) -> None:
-        """Remember what it is now."""
-        self._last = _rss_mb()
-        if self._last is not None and self._peak is not None:
-            self._peak = max(self._peak, self._last)
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Return what was seen."""
-        return {"rss_start_mb": self._start, "rss_end_mb": self._last, "rss_peak_mb": self._peak}
-
-
-def _rss_mb() -> float | None:
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        return None
-    return round(int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)

@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import lal
@@ -24,20 +24,18 @@ from pipelines.live.daemon import Hooks, run
 from pipelines.live.observe import Observer
 from pipelines.live.publisher import Published
 from pipelines.progress import Progress
+from pipelines.show.demo_bursts import BURST_S, bursts, joined_after_s, told_of
 from pipelines.show.evidence import Recorder
 from pipelines.show.live_pages import LivePages
 from pipelines.show.local import FOUND_WITHIN_NS, await_maps, create_topics, local_settings
 from pipelines.show.picture import draw
 from pipelines.subscribe import ReceivedAlert, receive
 from pipelines.subscribe.messenger import OtherMessenger
-from stream.codec.alert import decode
 from stream.errors import TocsinError
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.reading import read_all
 from stream.records import Block, Candidate, Statistic, WhitenedSegment
 from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
-from stream.simulate.external import MessengerConfig, MessengerNetwork
-from stream.simulate.notices import Seen, gbm_notices
 from stream.simulate.waveforms import BinaryParameters
 from stream.timebase import NS_PER_S, SystemClock
 
@@ -47,10 +45,6 @@ _LOOK_S = 0.1
 _PAGES_S = 60.0
 GLITCH_S, MERGER_S, END_S = 16.0, 20.3, 24.0
 """Seconds from the first sample: the PSD is usable after 8, filters are in force after 13; then the search hears."""
-BURST_S, OTHER_BURST_S = 1.7, -60.0
-"""When two gamma-ray bursts are, from the merger: one that belongs to it, as GRB 170817A did, and one by chance."""
-_NOTICES_S = {"INITIAL_ALERT": 0.3, "GROUND_POSITION": 1.2}
-"""Which of GBM's notices come, and how long after the first burst; in life it is 14 s and a minute and a half."""
 _JOINS_S, _SAME_S = 5.0, 0.1
 
 
@@ -159,7 +153,7 @@ class _Watcher:
         """Wait until an alert tells of another messenger with the sky maps of both, or for some seconds."""
         until_s = time.monotonic() + _JOINS_S
         while time.monotonic() < until_s:
-            told = [_told(published) for published in self.published]
+            told = [told_of(published) for published in self.published]
             if any(other is not None and other.sky_far_hz is not None for other in told):
                 return
             time.sleep(_LOOK_S)
@@ -204,7 +198,7 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
                 raise daemon.error
             start_ns = (clock.now_ns() // NS_PER_S + 2) * NS_PER_S
             result, source = _scene(seed, start_ns)
-            with NoticeFeed(_bursts(result, seed), settings, clock) as notices:
+            with NoticeFeed(bursts(result.merger_ns, result.place_rad, seed), settings, clock) as notices:
                 feed(_reporting(source, start_ns, progress), settings, clock, on_block=notices.sent_until)
             watcher.await_joined()
             stop.set()
@@ -215,7 +209,7 @@ def demo(out: Path, seed: int = 7, progress: Progress | None = None) -> DemoResu
         result.alerts = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts)]
         if result.alerts:
             result.merger_to_alert_s = _latency_s(watcher.published, result.merger_ns)
-            result.notice_to_revision_s = _joined_after_s(watcher.published, notices.received_ns)
+            result.notice_to_revision_s = joined_after_s(watcher.published, notices.received_ns)
             as_json = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts_json)]
             _write(result, watcher, as_json, out)
     return result
@@ -247,36 +241,6 @@ def _reporting(source: Iterator[Block], start_ns: int, progress: Progress | None
 def _latency_s(published: list[Published], merger_ns: int) -> float | None:
     near = [p for p in published if abs(p.candidate_ns - merger_ns) <= FOUND_WITHIN_NS]
     return round((near[0].acknowledged_ns - merger_ns) / NS_PER_S, 4) if near else None
-
-
-def _bursts(result: DemoResult, seed: int) -> MessengerNetwork:
-    """Return what is seen in gamma rays: a burst just after the merger, and one of the same place a minute before."""
-    network = MessengerNetwork(MessengerConfig(kinds=()), result.merger_ns)
-    first_ns = result.merger_ns + round(BURST_S * NS_PER_S)
-    for number, at_s in enumerate((BURST_S, OTHER_BURST_S)):
-        seen = Seen(result.merger_ns + round(at_s * NS_PER_S), *result.place_rad)
-        left = dict(_NOTICES_S)
-        for notice in gbm_notices(seen, np.random.default_rng((seed, number))):
-            after_s = left.pop(notice.stage, None)
-            if after_s is not None:
-                network.add(replace(notice, sent_ns=first_ns + round(after_s * NS_PER_S)))
-    return network
-
-
-def _joined_after_s(published: list[Published], received_ns: dict[str, int]) -> float | None:
-    """Return the time from the first notice of the event that joined to the alert that told of it first."""
-    for alert in published:
-        told = _told(alert)
-        if told is not None and told.event_id in received_ns:
-            return round((alert.acknowledged_ns - received_ns[told.event_id]) / NS_PER_S, 4)
-    return None
-
-
-def _told(published: Published) -> OtherMessenger | None:
-    """Return what an alert tells of another messenger."""
-    if published.alert is None:
-        return None
-    return OtherMessenger.of(*decode(published.alert.avro, published.alert.headers))
 
 
 def _write(result: DemoResult, watcher: _Watcher, as_json: list[ReceivedAlert], out: Path) -> None:

@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-from pipelines.show.bench_external import _burst, _chance, _Memory, _superevent
+from pipelines.show.bench_external import _burst, _superevent
+from pipelines.show.bench_load import Memory, chance_notices
 from stream.codec.skymap import decode_skymap
 from stream.regions import pixels_at, probability
 from stream.simulate.notices import SimulatedNotice
@@ -14,7 +15,7 @@ from stream.timebase import NS_PER_S, SystemClock
 
 
 def test_the_load_is_as_many_notices_as_asked_for_of_events_long_ago() -> None:
-    notices = list(_chance(500, seed=3))
+    notices = list(chance_notices(500, seed=3))
     assert len(notices) == 500
     assert len({notice.event_id for notice in notices}) > 50
     assert max(notice.sent_ns for notice in notices) < SystemClock().now_ns() - 300 * 86_400 * NS_PER_S
@@ -32,7 +33,7 @@ def test_a_superevent_has_a_map_that_may_hold_its_burst() -> None:
 
 
 def test_memory_is_told_from_its_start_to_its_peak() -> None:
-    watch = _Memory()
+    watch = Memory()
     watch.start()
     watch.look()
     told = watch.as_dict()
