@@ -301,8 +301,8 @@ class ListenSettings(Section):
         32 << 20,
         ge=1024,
         le=512 << 20,
-        description="Longest map that is fetched, as it comes and once expanded; reading one takes ten times as much "
-        "memory. One too large for a message goes with fewer pixels.",
+        description="Longest map that is fetched, as it comes and once expanded; reading one takes fifteen times as "
+        "much memory. One too large for a message goes with fewer pixels.",
     )
     map_timeout_s: float = Field(30.0, gt=0, le=600, description="Time for one map, from the first look-up to its end.")
     map_queue: int = Field(16, ge=1, le=1024, description="Most maps that wait to be fetched; more are passed over.")
