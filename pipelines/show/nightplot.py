@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +14,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipelines.show import mollweide
+from pipelines.show.near_by import draw_part, part_of, to_plane
 from pipelines.show.skyplot import draw_whole_sky
 from pipelines.show.theme import LIGHT, Theme
 from pipelines.subscribe.observing import AtSite, Plan
 from stream.records import SkyMap
+from stream.sky.shapes import edge_of
 from stream.text import clean
+from stream.types import FloatArray
 
 _DAY_NS = 86_400 * 10**9
 _WORST = 3.0
+_WIDTHS = {False: (2.0, 1.0), True: (1.0,)}
+_TORN = 0.5
 _COLOURS = ("#8c1d18", "#1f5fa8", "#3a7d34", "#b3731a", "#6b3fa0", "#0f8b8d", "#c2417c", "#5b6470")
 
 
@@ -36,21 +42,34 @@ def plot_plan(skymap: SkyMap, plan: Plan, path: Path, title: str = "", theme: Th
     theme : Theme
     """
     with mpl.rc_context(theme.figure()):
-        figure = Figure(figsize=(8.0, 4.2 + 3.0 * len(plan.sites)), layout="constrained")
+        figure = Figure(figsize=(9.6, 4.0 + 3.0 * len(plan.sites)), layout="constrained")
         FigureCanvasAgg(figure)
-        rows = figure.subplots(1 + len(plan.sites), 1, height_ratios=[4.2, *[3.0] * len(plan.sites)], squeeze=False)
-        _sky(rows[0][0], skymap, plan, title, theme)
-        for (axes,), site in zip(rows[1:], plan.sites, strict=True):
-            _night(axes, site, plan, theme)
+        rows = figure.subfigures(1 + len(plan.sites), 1, height_ratios=[4.0, *[3.0] * len(plan.sites)], squeeze=False)
+        part = part_of(skymap)
+        whole, *near = np.atleast_1d(
+            rows[0, 0].subplots(1, 1 if part is None else 2, width_ratios=_WIDTHS[part is None])
+        )
+        draw_whole_sky(whole, skymap, None, clean(title, 64), theme)
+        _outlines(whole, plan, mollweide.place)
+        if part is not None:
+            draw_part(near[0], skymap, part, theme)
+            _outlines(near[0], plan, lambda ra, dec: to_plane(ra, dec, part))
+        for row, site in zip(rows[1:, 0], plan.sites, strict=True):
+            _night(row.subplots(), site, plan, theme)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png", dpi=150)
 
 
-def _sky(axes: Axes, skymap: SkyMap, plan: Plan, title: str, theme: Theme) -> None:
-    draw_whole_sky(axes, skymap, None, clean(title, 64), theme)
+def _outlines(axes: Axes, plan: Plan, place: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]) -> None:
+    """Draw the edges of the targets where they are in the picture, without what goes around its back."""
+    limits = axes.get_xlim(), axes.get_ylim()
     for colour, target in zip(_COLOURS, plan.targets[: plan.shown], strict=False):
-        x, y = mollweide.place(np.radians([target.ra_deg]), np.radians([target.dec_deg]))
-        axes.plot(x, y, "o", ms=6, mfc="none", mec=colour, mew=1.6, zorder=5)
+        ra, dec = edge_of(target.field)
+        x, y = place(np.mod(ra, 2 * math.pi), dec)
+        torn = np.append(np.hypot(np.diff(x), np.diff(y)) > _TORN, False)
+        axes.plot(np.where(torn, np.nan, x), y, color=colour, lw=1.4, zorder=5)
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
 
 
 def _night(axes: Axes, site: AtSite, plan: Plan, theme: Theme) -> None:
@@ -70,8 +89,8 @@ def _night(axes: Axes, site: AtSite, plan: Plan, theme: Theme) -> None:
     axes.set_ylim(worst, 1.0)
     axes.set_ylabel("airmass")
     axes.set_xlim(float(hours[0]), float(hours[-1]))
-    step = 1 if hours[-1] - hours[0] < 16 else 6
-    ticks = np.arange(math.ceil(hours[0]), hours[-1], step)
+    step = 1 if hours[-1] - hours[0] < 16 else 3
+    ticks = np.arange(math.ceil(hours[0] / step) * step, hours[-1], step)
     axes.set_xticks(ticks, [f"{tick % 24:.0f}h" for tick in ticks])
     axes.set_xlabel(f"UTC, from {datetime.fromtimestamp(day_ns / 1e9, UTC):%Y-%m-%d}")
     told = seen.reason or f"{100 * seen.probability:.0f} % of the map can be seen"

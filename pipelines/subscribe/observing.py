@@ -14,7 +14,7 @@ from stream.sky.best import best
 from stream.sky.curves import Curve, Night, curve_of, night_of
 from stream.sky.fields import field_probabilities
 from stream.sky.places import places_of
-from stream.sky.shapes import Field, middle_of
+from stream.sky.shapes import Circle, Field, middle_of
 from stream.sky.sites import Site
 from stream.sky.sums import Sums
 from stream.sky.visibility import AIRMASS, SUN_DEG, Visibility, visible
@@ -53,6 +53,7 @@ class Target:
     ra_deg: float
     dec_deg: float
     probability: float
+    field: Field
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -166,13 +167,15 @@ def plan(
 def _of_fields(sums: Sums, fields: Sequence[Field]) -> tuple[Target, ...]:
     held = field_probabilities(sums, fields)
     return tuple(
-        Target(fields[at].name, *middle_of(fields[at]), float(held[at])) for at in np.argsort(-held, kind="stable")
+        Target(fields[at].name, *middle_of(fields[at]), float(held[at]), fields[at])
+        for at in np.argsort(-held, kind="stable")
     )
 
 
 def _of_places(sums: Sums, count: int, radius_deg: float) -> tuple[Target, ...]:
     found = best(sums, count, radius_deg)
-    return tuple(Target(f"best {k}", p.ra_deg, p.dec_deg, p.probability) for k, p in enumerate(found, 1))
+    circles = [Circle(f"best {k}", p.ra_deg, p.dec_deg, p.radius_deg) for k, p in enumerate(found, 1)]
+    return tuple(Target(c.name, c.ra_deg, c.dec_deg, p.probability, c) for c, p in zip(circles, found, strict=True))
 
 
 def _site_lines(site: AtSite) -> list[str]:

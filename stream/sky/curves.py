@@ -18,7 +18,7 @@ _AROUND_NS = 3600 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """The next dark at a site, with the hour before and after; all of the time where it is never dark.
+    """The dark at a site in a time ahead, with the hour before and after; all of the time where it is never dark.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Curve:
 
 
 def night_of(site: Site, from_unix_ns: int, until_unix_ns: int, sun_deg: float) -> Night:
-    """Return the first dark at a site between two times, or what is left of it.
+    """Return the dark at a site between two times: maybe what is left of one night, and the beginning of the next.
 
     Raises
     ------
@@ -75,16 +75,16 @@ def night_of(site: Site, from_unix_ns: int, until_unix_ns: int, sun_deg: float) 
     ephemeris.check_time(from_unix_ns)
     ephemeris.check_time(until_unix_ns)
     dark = dark_spans(site, from_unix_ns, until_unix_ns, sun_deg)
-    first, last = (dark[0][0] - _AROUND_NS, dark[0][1] + _AROUND_NS) if dark else (from_unix_ns, until_unix_ns)
+    first, last = (dark[0][0] - _AROUND_NS, dark[-1][1] + _AROUND_NS) if dark else (from_unix_ns, until_unix_ns)
     times = np.arange(first, last + 1, STEP_NS)
     days = ephemeris.days_of(times)
     (sun_ra, sun_dec, _), (moon_ra, moon_dec, _) = ephemeris.sun(days), ephemeris.moon_from(site, days)
     sun = np.degrees(ephemeris.altitude_rad(site, days, sun_ra, sun_dec))
     moon = np.degrees(ephemeris.altitude_rad(site, days, moon_ra, moon_dec))
     is_dark = np.zeros(len(times), dtype=bool)
-    for start, end in dark[:1]:
+    for start, end in dark:
         is_dark |= (times >= start) & (times <= end)
-    return Night(site, times, sun, moon, dark[:1], is_dark)
+    return Night(site, times, sun, moon, dark, is_dark)
 
 
 def curve_of(night: Night, ra_deg: float, dec_deg: float, airmass: float) -> Curve:
@@ -99,5 +99,5 @@ def curve_of(night: Night, ra_deg: float, dec_deg: float, airmass: float) -> Cur
     at = int(np.argmax(np.where(fit, altitude, -np.inf)))
     moon_ra, moon_dec, _ = ephemeris.moon_from(night.site, days[at : at + 1])
     apart = math.degrees(float(ephemeris.separation_rad(ra, dec, moon_ra, moon_dec)[0]))
-    hours = min(float(fit.sum()) * STEP_NS, float(night.dark[0][1] - night.dark[0][0])) / 3.6e12
+    hours = min(float(fit.sum()) * STEP_NS, float(sum(end - start for start, end in night.dark))) / 3.6e12
     return Curve(found, hours, int(night.unix_ns[at]), 1.0 / math.sin(float(altitude[at])), apart)

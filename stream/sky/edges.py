@@ -7,24 +7,19 @@ point lies inside from how often a ray crosses its sides on the tangent plane, w
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
-from stream.sky.shapes import Box, Circle, Field, Polygon, outline, vectors
 from stream.types import BoolArray, FloatArray, IntArray
 
 Point: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 Sides: TypeAlias = tuple[FloatArray, FloatArray]
 """Of pixels: how far their two sides go in z and in longitude."""
 
-_LONGEST = 250.0
-"""Fields longer than this many times their narrow half are looked at more coarsely."""
-_THINNEST_SR = 1e-18
+_ANOTHER_WAY = 0.7
+"""Sides whose directions have a cosine below this make a corner; others are parts of a bend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +76,34 @@ class Group:
         """Return about which part of pixels lies within fields, shape (points,).
 
         A pixel is small and has four straight sides: what a side of the field at some distance cuts off it follows
-        from how far each of the pixel's two sides goes towards it. Where several cut it, the parts are multiplied.
+        from how far each of the pixel's two sides goes towards it. The nearest side of the field counts, and at a
+        corner the one that cuts most of those that run another way.
         """
-        x, y, z = point
-        found: FloatArray = np.ones(len(field))
         if self.corner is not None:
             across = np.sqrt(2 * np.abs(pixel[0][0] * pixel[1][0]))
             return _cut(distances[0], across, 0.0 * across)
         # The middle of a cut lies off its ends by its curvature; its length is that of the pixel's side.
         sag = self.bend.take(field) * np.abs(pixel[0][0] * pixel[1][0]) / 12
-        for normal, distance in zip(self.normal, distances, strict=True):
-            a, b, c = (component.take(field) for component in normal)
-            flat = x * a + y * b
-            by_longitude, by_z = x * b - y * a, c - z * flat / (x * x + y * y)
-            slope = np.sqrt(np.maximum(1.0 - (flat + z * c) ** 2, 1e-30))
-            one, two = (np.abs(up * by_z + along * by_longitude) / slope for up, along in zip(*pixel, strict=True))
-            found *= _cut(distance - sag, np.maximum(one, two), np.minimum(one, two))
+        cuts = np.stack([self._cuts(k, field, point, distances[k] - sag, pixel) for k in range(len(distances))])
+        if len(cuts) == 1:
+            found: FloatArray = cuts[0]
+            return found
+        nearest, points = distances.argmin(axis=0), np.arange(len(field))
+        towards, other = self.normal[nearest, :, field].T, np.ones(len(field))
+        for normal, cut in zip(self.normal, cuts, strict=True):
+            turned = np.sum(normal[:, field] * towards, axis=0) < _ANOTHER_WAY
+            other = np.where(turned, np.minimum(other, cut), other)
+        found = cuts[nearest, points] * other
         return found
+
+    def _cuts(self, k: int, field: IntArray, point: Point, distance: FloatArray, pixel: Sides) -> FloatArray:
+        x, y, z = point
+        a, b, c = (component.take(field) for component in self.normal[k])
+        flat = x * a + y * b
+        by_longitude, by_z = x * b - y * a, c - z * flat / (x * x + y * y)
+        slope = np.sqrt(np.maximum(1.0 - (flat + z * c) ** 2, 1e-30))
+        one, two = (np.abs(up * by_z + along * by_longitude) / slope for up, along in zip(*pixel, strict=True))
+        return _cut(distance, np.maximum(one, two), np.minimum(one, two))
 
     def _from_outline(self, field: IntArray, point: Point, corners: FloatArray) -> FloatArray:
         nearest = np.full(len(field), np.inf)
@@ -132,101 +138,6 @@ def _cut(distance: FloatArray, wide: FloatArray, narrow: FloatArray) -> FloatArr
     sloping = 0.5 - beyond**2 / np.maximum(2 * wide * narrow, 1e-300)
     half = np.where(far <= (wide - narrow) / 2, far / np.maximum(wide, 1e-300), sloping)
     found: FloatArray = 0.5 + np.copysign(half, distance)
-    return found
-
-
-def groups_of(fields: Sequence[Field]) -> Iterator[Group]:
-    """Yield fields in groups; those without an area are in none."""
-    circles, boxes = _numbers(fields, Circle), _numbers(fields, Box)
-    if len(circles[0]):
-        yield _circles(*circles)
-    if len(boxes[0]):
-        yield _boxes(*boxes)
-    alike: dict[int, list[int]] = defaultdict(list)
-    outlines = [outline(field) if isinstance(field, Polygon) else () for field in fields]
-    for at, corners in enumerate(outlines):
-        if len(corners) >= 3:
-            alike[len(corners)].append(at)
-    for some in alike.values():
-        yield from _polygons(np.array(some, dtype=np.int64), np.array([outlines[at] for at in some], dtype=float))
-
-
-def _numbers(fields: Sequence[Field], kind: type[Circle] | type[Box]) -> tuple[IntArray, FloatArray]:
-    """Return which fields are of a kind and have an area, and their numbers in radians, shape (numbers, n)."""
-    at: list[int] = []
-    rows: list[tuple[float, ...]] = []
-    for k, field in enumerate(fields):
-        if isinstance(field, Circle) and kind is Circle and field.radius_deg > 0:
-            at.append(k)
-            rows.append((field.ra_deg, field.dec_deg, field.radius_deg))
-        elif isinstance(field, Box) and kind is Box and min(field.width_deg, field.height_deg) > 0:
-            at.append(k)
-            rows.append((field.ra_deg, field.dec_deg, field.width_deg, field.height_deg, field.angle_deg))
-    return np.array(at, dtype=np.int64), np.radians(np.array(rows, dtype=float)).T
-
-
-def _circles(at: IntArray, numbers: FloatArray) -> Group:
-    ra, dec, radius = numbers
-    middle = vectors(ra, dec)
-    narrow = np.minimum(radius, 0.5)
-    return Group(at, middle.T[None], (math.pi / 2 - radius)[None], middle, radius, narrow, 1 / np.tan(radius))
-
-
-def _boxes(at: IntArray, numbers: FloatArray) -> Group:
-    ra, dec, width, height, angle = numbers
-    middle = vectors(ra, dec)
-    north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], axis=-1)
-    east = np.stack([-np.sin(ra), np.cos(ra), np.zeros_like(ra)], axis=-1)
-    up = np.cos(angle)[:, None] * north + np.sin(angle)[:, None] * east
-    along = np.cos(angle)[:, None] * east - np.sin(angle)[:, None] * north
-    sides = []
-    for axis, full in ((along, width), (up, height)):
-        inward, outward = np.sin(full / 2)[:, None] * middle, np.cos(full / 2)[:, None] * axis
-        sides += [(inward - outward).T, (inward + outward).T]
-    reach = np.arctan(np.hypot(np.tan(width / 2), np.tan(height / 2)))
-    narrow = _narrow(width * height, 2 * (width + height))
-    return Group(at, np.stack(sides), np.zeros((4, len(at))), middle, reach, narrow, np.zeros(len(at)))
-
-
-def _polygons(at: IntArray, corners_deg: FloatArray) -> Iterator[Group]:
-    """Yield the convex ones of polygons, corners of shape (n, sides, 2), and the others."""
-    corners = vectors(*np.moveaxis(np.radians(corners_deg), -1, 0))
-    area = _area_sr(corners)
-    corners = np.where(area[:, None, None] < 0, corners[:, ::-1], corners)  # now the inside is to the left
-    after = np.roll(corners, -1, axis=1)
-    normal = np.cross(corners, after)
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-300)
-    convex = (corners @ normal.transpose(0, 2, 1) >= -1e-12).all(axis=(1, 2))
-    middle = corners.sum(axis=1)
-    middle /= np.linalg.norm(middle, axis=-1, keepdims=True)
-    reach = np.arccos(np.einsum("nsi,ni->ns", corners, middle).clip(-1, 1)).max(axis=1)
-    narrow = _narrow(np.abs(area), np.linalg.norm(corners - after, axis=-1).sum(axis=1))
-    inward, begin = (np.moveaxis(a, 0, -1).copy() for a in (normal, corners))
-    flat = np.zeros((corners.shape[1], len(at)))
-    whole = Group(at, inward, flat, middle, reach, narrow, flat[0], begin)
-    solid = np.abs(area) > _THINNEST_SR
-    if (convex & solid).any():
-        yield replace(whole.part(np.flatnonzero(convex & solid)), corner=None)
-    if (~convex & solid).any():
-        yield whole.part(np.flatnonzero(~convex & solid))
-
-
-def _narrow(area: FloatArray, length: FloatArray) -> FloatArray:
-    found: FloatArray = np.maximum(2 * area / length, length / _LONGEST)
-    return found
-
-
-def _area_sr(corners: FloatArray) -> FloatArray:
-    """Return the areas of polygons, corners of shape (n, sides, 3); negative if they run towards the west.
-
-    Sum of the triangles from the middle: A. Van Oosterom and J. Strackee, IEEE Trans. Biomed. Eng. 30, 125 (1983).
-    """
-    middle = corners.sum(axis=1, keepdims=True)
-    middle = middle / np.linalg.norm(middle, axis=-1, keepdims=True)
-    after = np.roll(corners, -1, axis=1)
-    triple = np.sum(np.cross(corners, after) * middle, axis=-1)
-    under = 1 + np.sum(corners * middle, axis=-1) + np.sum(after * middle, axis=-1) + np.sum(corners * after, axis=-1)
-    found: FloatArray = 2 * np.arctan2(triple, under).sum(axis=-1)
     return found
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from stream.healpix import MAX_ORDER, face_x_y, pixel_radius_rad, sides, unit_vectors
 from stream.records import SkyMap
-from stream.sky.edges import Group, groups_of
+from stream.sky.edges import Group
+from stream.sky.grouping import groups_of
 from stream.sky.shapes import Field
 from stream.sky.sums import Sums
 from stream.types import FloatArray, IntArray

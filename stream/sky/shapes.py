@@ -16,6 +16,7 @@ _WIDEST_BOX_DEG = 170.0
 _FARTHEST_VERTEX_DEG = 80.0
 _MOST_VERTICES = 256
 _SAME_DEG = 1e-9
+_DRAWN = 96
 _WORD = 64
 
 
@@ -118,6 +119,29 @@ def middle_of(field: Field) -> tuple[float, float]:
         return field.ra_deg % 360.0, field.dec_deg
     x, y, z = field.corners().sum(axis=0)
     return math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.atan2(z, math.hypot(x, y)))
+
+
+def edge_of(field: Field) -> tuple[FloatArray, FloatArray]:
+    """Return right ascension and declination of points along a field's edge, in radians, to draw it."""
+    if isinstance(field, Polygon):
+        corners = field.corners()
+    else:
+        ra, dec = math.radians(field.ra_deg), math.radians(field.dec_deg)
+        middle, east = vectors(np.array(ra), np.array(dec)), np.array([-math.sin(ra), math.cos(ra), 0.0])
+        north = np.cross(middle, east)
+        if isinstance(field, Circle):
+            turn, reach = np.linspace(0, 2 * math.pi, _DRAWN)[:, None], math.radians(field.radius_deg)
+            points = math.cos(reach) * middle + math.sin(reach) * (np.cos(turn) * north + np.sin(turn) * east)
+            return np.arctan2(points[:, 1], points[:, 0]), np.arcsin(np.clip(points[:, 2], -1, 1))
+        turned = math.radians(field.angle_deg)
+        up, along = (math.cos(turned) * a + math.sin(turned) * b for a, b in ((north, east), (east, -north)))
+        wide, high = (math.tan(math.radians(full / 2)) for full in (field.width_deg, field.height_deg))
+        corners = np.stack([middle + x * wide * along + y * high * up for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+        corners /= np.linalg.norm(corners, axis=1, keepdims=True)
+    part = np.linspace(0, 1, _DRAWN // 8, endpoint=False)[:, None]
+    sides = zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    points = np.concatenate([(1 - part) * a + part * b for a, b in sides] + [corners[:1]])
+    return np.arctan2(points[:, 1], points[:, 0]), np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
 
 
 def _check_place(name: str, ra_deg: float, dec_deg: float) -> None:

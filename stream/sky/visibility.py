@@ -20,6 +20,7 @@ from stream.records import SkyMap
 from stream.sky import ephemeris
 from stream.sky.night import Span, dark_spans, lowest_sun_deg
 from stream.sky.places import Places, places_of
+from stream.sky.reach import Reach, half_arc
 from stream.sky.sites import Site
 from stream.types import BoolArray, FloatArray
 
@@ -27,10 +28,6 @@ SUN_DEG, AIRMASS = -18.0, 2.5
 _REGIONS = (0.5, 0.9)
 _NOTHING = 1e-6
 """What is less likely than this is not there: maps have a density everywhere."""
-_STEP_NS = 300 * 10**9
-_TURN = 2 * math.pi
-_RATE_RAD_PER_NS = _TURN * 1.00273790935 / (86_400 * 10**9)
-"""How fast sidereal time runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +174,7 @@ def visible_probability(
 
 def _reached(
     places: Places, site: Site, from_unix_ns: int, hours: float, sun_deg: float, airmass: float
-) -> tuple[int, FloatArray, tuple[FloatArray, FloatArray], _Reach]:
+) -> tuple[int, FloatArray, tuple[FloatArray, FloatArray], Reach]:
     """Return the end of the time, the middle of the first dark, the places of that date, and what is within reach."""
     _check(hours, sun_deg, airmass)
     until_ns = from_unix_ns + round(hours * 3.6e12)
@@ -187,10 +184,10 @@ def _reached(
     middle_ns = (dark[0][0] + dark[0][1]) // 2 if dark else (from_unix_ns + until_ns) // 2
     middle = ephemeris.days_of(middle_ns)
     ra, dec = ephemeris.of_date(places.ra_rad, places.dec_rad, float(middle))
-    return until_ns, middle, (ra, dec), _Reach(site, ra, _half_arc(site, dec, airmass), dark)
+    return until_ns, middle, (ra, dec), Reach(site, ra, half_arc(site, dec, airmass), dark)
 
 
-def _seen(places: Places, reach: _Reach) -> BoolArray:
+def _seen(places: Places, reach: Reach) -> BoolArray:
     """Return which places are within reach at some time; none where they hold next to nothing."""
     seen: BoolArray = reach.ever & (places.probability > 0)
     if float(places.probability[seen].sum()) < _NOTHING:
@@ -198,79 +195,7 @@ def _seen(places: Places, reach: _Reach) -> BoolArray:
     return seen
 
 
-class _Reach:
-    """When each place is within reach in the dark."""
-
-    def __init__(self, site: Site, ra: FloatArray, half: FloatArray, dark: Sequence[Span]) -> None:
-        self._site, self._ra, self._half, self.dark = site, ra, half, tuple(dark)
-        self.first = np.full(len(ra), np.inf)
-        self.last = np.full(len(ra), -np.inf)
-        origin = dark[0][0] if dark else 0
-        for start, end in dark:
-            sky, length = self._sidereal(start), (end - start) * _RATE_RAD_PER_NS
-            since_rise = np.mod(sky - (ra - half), _TURN)  # how long ago the place rose when the dark began
-            until_rise = np.where((since_rise <= 2 * half) | (half >= math.pi), 0.0, _TURN - since_rise)
-            since_set = np.mod(sky + length - (ra + half), _TURN)  # how long ago it set when the dark ended
-            inside = (_TURN - since_set <= 2 * half) | (half >= math.pi)
-            before_end = np.where(inside, 0.0, since_set)
-            met = (until_rise <= length) & (half > 0)
-            begin = (start - origin) + until_rise / _RATE_RAD_PER_NS
-            leave = (end - origin) - before_end / _RATE_RAD_PER_NS
-            self.first = np.where(met, np.minimum(self.first, begin), self.first)
-            self.last = np.where(met, np.maximum(self.last, leave), self.last)
-        self.origin = origin
-        self.ever: BoolArray = np.isfinite(self.first)
-
-    def best(self, probability: FloatArray) -> tuple[int | None, float]:
-        """Return when the most is within reach at once, to five minutes, and how much that is."""
-        up = self._half > 0
-        always = float(probability[self._half >= math.pi].sum())
-        turning = up & (self._half < math.pi)
-        rise, down = (np.mod(self._ra[turning] + s * self._half[turning], _TURN) for s in (-1, 1))
-        held = probability[turning]
-        already = float(held[rise > down].sum())  # up when sidereal time is 0
-        (rise, risen), (down, set_) = _running(rise, held), _running(down, held)
-        found: tuple[int | None, float] = (None, 0.0)
-        for start, end in self.dark:
-            times = np.append(np.arange(start, end, _STEP_NS), end)
-            sky = np.mod(self._sidereal(start) + (times - start) * _RATE_RAD_PER_NS, _TURN)
-            now = always + already + risen[np.searchsorted(rise, sky, "right")]
-            now = now - set_[np.searchsorted(down, sky, "left")]
-            if float(now.max()) > found[1] + 1e-12:
-                found = int(times[np.argmax(now)]), float(now.max())
-        return found
-
-    def highest(self, at: int) -> int:
-        """Return when a place within reach stands highest in the dark, Unix nanoseconds."""
-        found, nearest = 0, math.inf
-        for start, end in self.dark:
-            ahead = float(np.mod(self._ra[at] - self._sidereal(start), _TURN)) / _RATE_RAD_PER_NS
-            for time in (start, end, start + int(ahead)):
-                if start <= time <= end:
-                    hour_angle = abs(math.remainder(self._sidereal(time) - float(self._ra[at]), _TURN))
-                    if hour_angle < nearest:
-                        found, nearest = time, hour_angle
-        return found
-
-    def _sidereal(self, unix_ns: int) -> float:
-        return float(ephemeris.local_sidereal_rad(self._site, ephemeris.days_of(unix_ns)))
-
-
-def _half_arc(site: Site, dec: FloatArray, airmass: float) -> FloatArray:
-    """Return for how much hour angle, to each side, a declination is within an airmass: 0 never, pi always."""
-    latitude = math.radians(site.latitude_deg)
-    over = 1.0 / airmass - math.sin(latitude) * np.sin(dec)
-    under = max(math.cos(latitude), 1e-12) * np.maximum(np.cos(dec), 1e-12)
-    found: FloatArray = np.arccos(np.clip(over / under, -1.0, 1.0))
-    return found
-
-
-def _running(at: FloatArray, held: FloatArray) -> tuple[FloatArray, FloatArray]:
-    by_time = np.argsort(at)
-    return at[by_time], np.concatenate([[0.0], np.cumsum(held[by_time])])
-
-
-def _region(places: Places, reach: _Reach, seen: BoolArray, level: float) -> Region:
+def _region(places: Places, reach: Reach, seen: BoolArray, level: float) -> Region:
     inside = places.level - places.probability < level  # the place that completes it counts
     held, both = float(places.probability[inside].sum()), inside & seen
     if not both.any():
@@ -280,7 +205,7 @@ def _region(places: Places, reach: _Reach, seen: BoolArray, level: float) -> Reg
 
 
 def _aim(
-    site: Site, places: Places, of_date: tuple[FloatArray, FloatArray], reach: _Reach, seen: BoolArray
+    site: Site, places: Places, of_date: tuple[FloatArray, FloatArray], reach: Reach, seen: BoolArray
 ) -> Aim | None:
     if not seen.any():
         return None

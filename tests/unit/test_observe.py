@@ -92,3 +92,13 @@ def test_a_wider_bound_shows_more() -> None:
     site = [find_site("greenwich")]
     narrow, wide = (plan(FOUND, site, AT_NS, count=1, bounds=Bounds(airmass=a)).sites[0].seen for a in (2.0, 5.0))
     assert narrow.probability < wide.probability
+
+
+def test_what_is_left_of_a_night_and_the_evening_after_it_both_count() -> None:
+    """Of a place that stands low in the rest of the night, and high in the next."""
+    late = int(1_795_413_600e9)  # 06:00Z on the 23rd: two hours are left at Paranal
+    site = plan(FOUND, [find_site("vlt")], late, count=1).sites[0]
+    assert len(site.night.dark) == 2
+    best_ns = site.curves[0].best_unix_ns
+    assert best_ns is not None
+    assert best_ns > site.night.dark[1][0]

@@ -15,7 +15,7 @@ from stream.healpix import area_sr, centres, face_x_y, nested_at, pixel_radius_r
 from stream.sky.best import best
 from stream.sky.field_file import parse_fields, read_fields
 from stream.sky.fields import field_probabilities
-from stream.sky.shapes import Box, Circle, Field, Polygon, middle_of, vectors
+from stream.sky.shapes import Box, Circle, Field, Polygon, edge_of, middle_of, vectors
 from stream.sky.sums import Sums
 from stream.types import BoolArray, FloatArray, IntArray
 
@@ -258,3 +258,14 @@ def test_sums_of_pixels_wider_and_finer_than_the_map() -> None:
         assert held.sum() == pytest.approx(1.0, abs=1e-9)
     wide, fine = sums.of(3, np.arange(12 << 6))[0], sums.of(4, np.arange(12 << 8))[0]
     np.testing.assert_allclose(wide, fine.reshape(-1, 4).sum(axis=1), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "field", [Box("b", 10.0, 80.0, 6.0, 4.0, 30.0), Circle("c", 350.0, -40.0, 5.0), Polygon("p", STAR)]
+)
+def test_a_field_and_its_drawn_edge_are_the_same(field: Field) -> None:
+    corners = np.degrees(np.stack(edge_of(field), axis=-1))[:-1]
+    drawn = Polygon("drawn", tuple((float(ra), float(dec)) for ra, dec in corners))
+    found = skymap(0.2, 0.5, 1.0)
+    one, other = field_probabilities(found, [field, drawn])
+    assert other == pytest.approx(one, rel=0.015)
