@@ -23,8 +23,8 @@ _STYLE = Template("""
 body{margin:0;background:$background;color:$text;font:16px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:16px}
 h1{font-size:1.7rem;margin:.2em 0;overflow-wrap:anywhere}
-h2{font-size:1.1rem;margin:0 0 .6em;color:$line;font-weight:600}
-p{margin:.4em 0}
+h2{font-size:1.1rem;margin:0 0 .6em;color:$line;font-weight:600;overflow-wrap:anywhere}
+p{margin:.4em 0;overflow-wrap:anywhere}
 a{color:$second}
 .dim{color:$dim}
 .badge{display:inline-block;padding:.1em .6em;border-radius:1em;border:1px solid $grid;font-size:.8rem;

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alerts import EVIL, alert, beside
+from alerts import EVIL, FITS, alert, beside
 from chromium import Chromium, program
 from heard import GPS_NS, evidence
 
@@ -48,6 +48,10 @@ def filled(path: Path) -> Path:
     folder.add(alert(superevent_id="TS150914c", event=None, alert_type="RETRACTION"), decided)
     harm = {"instruments": [EVIL], "pipeline": EVIL, "search": LONG, "classification": {EVIL: 0.4, LONG: 0.6}}
     folder.add(alert(superevent_id="TS150914d", **{**bare, **harm}), beside(model=EVIL, per_detector={LONG: 1.0}))
+    burst = {"gcn_notice_id": LONG, "ivorn": EVIL, "observatory": LONG, "search": LONG, "time_difference": -1.7}
+    burst |= {"time_coincidence_far": 1e-9, "time_sky_position_coincidence_far": 0.0, "combined_skymap": FITS}
+    joined = {"names": ["W" * 200, EVIL], "others": [LONG] * 4, "overlap": 0.5, "event_id": LONG}
+    folder.add(alert(superevent_id="TS150914e", external_coinc=burst, **bare), beside(joined=joined))
     return path
 
 
@@ -89,7 +93,12 @@ def test_the_page_of_an_event(width: int, browser: Chromium, address: str) -> No
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("b", "No sky map: the worker was killed"), ("c", "Retracted. a glitch"), ("d", "<script>alert(1)</script>")],
+    [
+        ("b", "No sky map: the worker was killed"),
+        ("c", "Retracted. a glitch"),
+        ("d", "<script>alert(1)</script>"),
+        ("e", "1.7 s before the merger"),
+    ],
 )
 def test_the_page_of_an_event_that_is_hard_to_show(
     name: str, words: str, width: int, browser: Chromium, address: str
@@ -100,7 +109,7 @@ def test_the_page_of_an_event_that_is_hard_to_show(
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_list_of_events(width: int, browser: Chromium, address: str) -> None:
     text = check(browser, f"{address}/", width)
-    assert "4 events, 1 retracted" in text
+    assert "5 events, 1 retracted" in text
     assert text.index("TS150914b") < text.index("TS150914a")
 
 
