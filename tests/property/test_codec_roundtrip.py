@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from decoders import decoder
@@ -20,6 +22,7 @@ from stream.codec.avro import (
     encode_strain,
     encode_witness,
 )
+from stream.codec.external import ALERT_TYPES, TENSES
 from stream.errors import CodecError, SchemaError
 from stream.records import DetectorStatus, ExternalEvent, Heartbeat, StrainBlock, WitnessBlock, WitnessGroup
 from stream.timebase import HOP_NS, samples_per_hop
@@ -60,21 +63,43 @@ def witness_blocks(draw: st.DrawFn) -> WitnessBlock:
     )
 
 
+def upto(high: float, low: float = 0.0) -> st.SearchStrategy[float | None]:
+    return st.none() | st.floats(low, high)
+
+
+WORDS = st.text(min_size=1, max_size=200)
+RAS, DECS = st.floats(0, 360), st.floats(-90, 90)
 EXTERNALS = st.builds(
-    ExternalEvent,
-    event_id=st.text(),
-    source=st.text(),
-    messenger=st.text(),
-    alert_type=st.text(),
-    gps_ns=LONGS,
-    received_ns=LONGS,
-    ra_deg=DOUBLES,
-    dec_deg=DOUBLES,
-    error_radius_deg=DOUBLES,
-    containment=DOUBLES,
-    far_hz=DOUBLES,
-    raw=st.binary(),
-    raw_format=st.text(),
+    lambda event, place: replace(event, ra_deg=place and place[0], dec_deg=place and place[1]),
+    st.builds(
+        ExternalEvent,
+        event_id=WORDS,
+        source=WORDS,
+        messenger=WORDS,
+        alert_type=st.sampled_from(ALERT_TYPES),
+        gps_ns=st.integers(0, 2**62 - 1),
+        received_ns=LONGS,
+        error_radius_deg=upto(180),
+        containment=upto(1),
+        far_hz=upto(1e9),
+        raw=st.binary(),
+        raw_format=st.text(),
+        search=st.text(max_size=200),
+        names=st.lists(st.text(max_size=200), max_size=3).map(tuple),
+        tense=st.sampled_from(TENSES),
+        revision=st.integers(0, 2**31 - 1),
+        issued_ns=st.none() | LONGS,
+        error_minor_deg=upto(180),
+        error_angle_deg=upto(360, -360),
+        error_inner_deg=upto(180),
+        corners_deg=st.just(()) | st.lists(st.tuples(RAS, DECS), min_size=3, max_size=5).map(tuple),
+        systematic_included=st.none() | st.booleans(),
+        skymap=st.none() | st.binary(),
+        skymap_url=st.none() | st.text(),
+        classification=st.dictionaries(st.text(max_size=200), st.floats(0, 1), max_size=3),
+        p_astro=upto(1),
+    ),
+    st.none() | st.tuples(RAS, DECS),
 )
 HEARTBEATS = st.builds(
     Heartbeat,
