@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Plan:
         Kafka to use instead of the embedded broker.
     core : int
         The subscriber's.
+    topic : str
     """
 
     seconds: float = 300.0
@@ -63,6 +64,19 @@ class Plan:
     kill_every_s: float = 0.0
     broker: str | None = None
     core: int = 0
+    topic: str = f"{TOPIC}.load"
+
+
+class Breakable(Protocol):
+    """A broker that can be taken down and brought up again with what it held."""
+
+    def down(self) -> None:
+        """Take it down."""
+        ...
+
+    def up(self) -> None:
+        """Bring it up."""
+        ...
 
 
 @dataclass
@@ -84,8 +98,18 @@ class Got:
         self.keys.setdefault(name, set()).add(key[1])
 
 
-def load(plan: Plan, progress: Callable[[int, int], None] = lambda done, of: None) -> dict[str, Any]:
-    """Return what became of the alerts: how many came, how late, and how many not or twice."""
+def load(
+    plan: Plan, progress: Callable[[int, int], None] = lambda done, of: None, breakable: Breakable | None = None
+) -> dict[str, Any]:
+    """Return what became of the alerts: how many came, how late, and how many not or twice.
+
+    Parameters
+    ----------
+    plan : Plan
+    progress : callable
+    breakable : Breakable, optional
+        The plan's broker, if it may be taken down too.
+    """
     got, sent = Got(), {}
     with tempfile.TemporaryDirectory() as folder, _server(got) as url, _broker(plan) as (brokers, embedded):
         subscriber = _Subscriber(plan, brokers, url, Path(folder))
@@ -93,7 +117,7 @@ def load(plan: Plan, progress: Callable[[int, int], None] = lambda done, of: Non
         try:
             subscriber.start()
             subscriber.wait_until_it_reads()
-            sent = _send(plan, producer, subscriber, embedded, progress)
+            sent = _send(plan, producer, subscriber, embedded or breakable, progress)
             producer.flush()
             _wait(lambda: len(got.first_s) >= len(sent), _AFTER_S)
         finally:
@@ -119,19 +143,19 @@ def _figures(plan: Plan, sent: dict[str, float], got: Got, subscriber: _Subscrib
 
 
 def _send(
-    plan: Plan, producer: Producer, subscriber: _Subscriber, embedded: EmbeddedBroker | None,
+    plan: Plan, producer: Producer, subscriber: _Subscriber, broken: Breakable | None,
     progress: Callable[[int, int], None],
 ) -> dict[str, float]:  # fmt: skip
     """Send alerts at their times, and break what the plan wants broken; return when each was sent."""
     sent: dict[str, float] = {}
     begun_s, total = time.monotonic(), round(plan.seconds * plan.per_s)
-    breaks = _Breaks(plan, begun_s, subscriber, embedded)
+    breaks = _Breaks(plan, begun_s, subscriber, broken)
     for number, (event, value) in zip(range(total), an_alert_each(), strict=False):
         due_s = begun_s + number / plan.per_s
         breaks(time.monotonic())
         time.sleep(max(0.0, due_s - time.monotonic()))
         sent[event] = time.time()
-        producer.send(f"{TOPIC}.load", event, value)
+        producer.send(plan.topic, event, value)
         if number % 500 == 0:
             progress(number, total)
     breaks.mend()
@@ -139,14 +163,14 @@ def _send(
 
 
 class _Breaks:
-    """Kills the subscriber every so often, and in the middle between takes the embedded broker down."""
+    """Kills the subscriber every so often, and in the middle between takes the broker down."""
 
-    def __init__(self, plan: Plan, begun_s: float, subscriber: _Subscriber, embedded: EmbeddedBroker | None) -> None:
+    def __init__(self, plan: Plan, begun_s: float, subscriber: _Subscriber, broken: Breakable | None) -> None:
         self._every_s = plan.kill_every_s
         self._kill_s = begun_s + plan.kill_every_s
         self._down_s = begun_s + plan.kill_every_s / 2
         self._up_s: float | None = None
-        self._subscriber, self._embedded = subscriber, embedded
+        self._subscriber, self._broken = subscriber, broken
 
     def __call__(self, now_s: float) -> None:
         """Break what is due."""
@@ -156,17 +180,17 @@ class _Breaks:
             self._kill_s += self._every_s
             self._subscriber.kill()
             self._subscriber.start()
-        if self._embedded is not None and now_s >= self._down_s:
+        if self._broken is not None and now_s >= self._down_s:
             self._down_s += self._every_s
-            self._embedded.down()
+            self._broken.down()
             self._up_s = now_s + _DOWN_S
         if self._up_s is not None and now_s >= self._up_s:
             self.mend()
 
     def mend(self) -> None:
         """Bring the broker up."""
-        if self._up_s is not None and self._embedded is not None:
-            self._embedded.up()
+        if self._up_s is not None and self._broken is not None:
+            self._broken.up()
         self._up_s = None
 
 
@@ -176,7 +200,7 @@ class _Subscriber:
     def __init__(self, plan: Plan, brokers: str, url: str, folder: Path) -> None:
         self._plan, self._folder = plan, folder
         self._command = [
-            sys.executable, "-m", "pipelines.cli", "subscribe", "--broker", brokers, "--topic", f"{TOPIC}.load",
+            sys.executable, "-m", "pipelines.cli", "subscribe", "--broker", brokers, "--topic", plan.topic,
             "--name", "load", "--state", str(folder), "--where", RULE, "--webhook", url,
         ]  # fmt: skip
         self._log = (folder / "said").open("ab")
@@ -242,7 +266,7 @@ def _broker(plan: Plan) -> Iterator[tuple[str, EmbeddedBroker | None]]:
         yield plan.broker, None
         return
     with EmbeddedBroker() as embedded:
-        embedded.create_topic(f"{TOPIC}.load", _PARTITIONS)
+        embedded.create_topic(plan.topic, _PARTITIONS)
         yield embedded.bootstrap_servers, embedded
 
 
