@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import structlog
 
 from stream import metrics
 from stream.coincide.judge import best, judge
+from stream.coincide.prepare import prepared
 from stream.coincide.store import May, Store
 from stream.coincide.windows import widest_ns, window_ns
 from stream.errors import StoreError
@@ -25,9 +27,9 @@ from stream.records import Coincidence, ExternalEvent, GwEvent, Joined
 from stream.settings import ExternalSettings
 
 log = structlog.get_logger()
-MOST_JUDGED = 32
-"""So many external events are compared with one superevent, those nearest in time: each may cost a comparison of maps,
-and at the rates of chance there is seldom one. More are a flood."""
+MOST_JUDGED = 16
+"""So many external events are compared with one superevent, those nearest in time: each costs a comparison of maps, for
+which an alert waits, and at the rates of chance there is seldom one. More are a flood."""
 _MOST_UNSAVED = 256
 _REAL = ("current", "archival")
 
@@ -67,7 +69,7 @@ class Coincidences:
         if not self._is_looked_for(external):
             return ()
         self._save()
-        before, now = self._store.put_external(external)
+        before, now = self._store.put_external(self._prepared(external))
         low, high = widest_ns(self._settings)
         near: dict[str, GwEvent] = {}
         for gps_ns in {now.gps_ns, now.gps_ns if before is None else before.gps_ns}:
@@ -131,16 +133,18 @@ class Coincidences:
 
     def _now(self, gw: GwEvent) -> Coincidence:
         """Return the most significant coincidence of a superevent."""
-        low, high = widest_ns(self._settings)
-        there = self._store.externals_between(gw.gps_ns + low, gw.gps_ns + high, self._in_window_of(gw))
-        may = [external for external in there if self._kind != "production" or external.tense in _REAL]
+        may = self._store.externals_near(
+            gw.gps_ns, widest_ns(self._settings), self._in_window_of(gw), self._is_real, MOST_JUDGED + 1
+        )
         if len(may) > MOST_JUDGED:
-            log.warning(
-                "too_many_external_events", superevent_id=gw.superevent_id, events=len(may), compared=MOST_JUDGED
-            )
-            may = sorted(may, key=lambda external: abs(external.gps_ns - gw.gps_ns))[:MOST_JUDGED]
+            log.warning("too_many_external_events", superevent_id=gw.superevent_id, compared=MOST_JUDGED)
+            may = may[:MOST_JUDGED]
         found = [found for external in may if (found := self._judged(gw, external)) is not None]
-        return best(found) or Coincidence(gw, None)
+        best_one = best(found)
+        return Coincidence(gw, None) if best_one is None else self._combined(best_one)
+
+    def _is_real(self, external: ExternalEvent) -> bool:
+        return self._kind != "production" or external.tense in _REAL
 
     def _in_window_of(self, gw: GwEvent) -> May:
         """Return what says whether an external event lies in its window around a superevent."""
@@ -155,9 +159,32 @@ class Coincidences:
 
         return may
 
+    def _prepared(self, external: ExternalEvent) -> ExternalEvent:
+        try:
+            return prepared(external)
+        except Exception as error:  # a stranger's region: what cannot be drawn has no place, and an alert no delay
+            metrics.EXTERNAL_NOT_COMPARED.inc()
+            log.error(
+                "external_event_not_prepared", source=external.source, event_id=external.event_id, error=repr(error),
+                exc_info=True,
+            )  # fmt: skip
+            return replace(external, skymap=None, corners_deg=())
+
+    def _combined(self, found: Coincidence) -> Coincidence:
+        """Return the coincidence that is told with the product of the maps, which is made of no other."""
+        if found.overlap is None or found.external is None:
+            return found
+        try:
+            whole = judge(found.gw, found.external, self._settings)
+        except Exception as error:  # as above
+            metrics.EXTERNAL_NOT_COMPARED.inc()
+            log.error("sky_maps_not_combined", superevent_id=found.gw.superevent_id, error=repr(error), exc_info=True)
+            return found
+        return found if whole is None else replace(whole, others=found.others)
+
     def _judged(self, gw: GwEvent, external: ExternalEvent) -> Coincidence | None:
         try:
-            return judge(gw, self._store.with_map(external), self._settings)
+            return judge(gw, self._store.with_map(external), self._settings, combined=False)
         except StoreError:
             raise
         except Exception as error:  # a stranger's region must not keep an alert from leaving

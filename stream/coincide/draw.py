@@ -60,7 +60,7 @@ def skymap_of(external: ExternalEvent) -> SkyMap | None:
         except CodecError:
             pass
     shape = _shape(external)
-    drawn = None if shape is None else _pixels(shape)
+    drawn = None if shape is None else _drawn(shape) if isinstance(shape, Cap | Sum) else _pixels(shape)
     if drawn is not None:
         uniq, density = drawn
     elif external.ra_deg is not None and external.dec_deg is not None:
@@ -143,6 +143,10 @@ def _pixels(shape: Shape) -> tuple[IntArray, FloatArray] | None:
     density = _mean(shape, uniq)
     mass = float(np.sum(density * area_sr(split_uniq(uniq)[0])))
     return (uniq, density / mass) if 0 < mass < math.inf else None
+
+
+_drawn = lru_cache(maxsize=64)(_pixels)
+"""Of shapes that are a few numbers: what was drawn when a notice was heard is there when an alert asks for it."""
 
 
 def _uneven(shape: Shape, uniq: IntArray, most: int) -> BoolArray:

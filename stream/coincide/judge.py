@@ -26,6 +26,7 @@ from stream.regions import credible_areas_deg2
 from stream.settings import ExternalSettings
 from stream.text import clean
 
+_NOT_MADE = "the product of the sky maps was not made"
 _NO_MAP = "the superevent has no sky map"
 _OF_GAMMA = ("GRB", "SubGRB", "SubGRBTargeted")
 _SAY_NOTHING = ("UNRELIABLE_LOCATION", "ERROR")
@@ -34,13 +35,17 @@ _LEAST_LIKELY = 0.5
 """A gamma-ray event whose notice gives a burst less is none (gwcelery's label NOT_GRB)."""
 
 
-def judge(gw: GwEvent, external: ExternalEvent, settings: ExternalSettings) -> Coincidence | None:
+def judge(
+    gw: GwEvent, external: ExternalEvent, settings: ExternalSettings, *, combined: bool = True
+) -> Coincidence | None:
     """Return the coincidence of a superevent and an external event, or None where there is none to tell."""
-    found = weigh(gw, external, settings)
+    found = weigh(gw, external, settings, combined=combined)
     return None if isinstance(found, str) else found
 
 
-def weigh(gw: GwEvent, external: ExternalEvent, settings: ExternalSettings) -> Coincidence | str:
+def weigh(
+    gw: GwEvent, external: ExternalEvent, settings: ExternalSettings, *, combined: bool = True
+) -> Coincidence | str:
     """Return the coincidence of a superevent and an external event, or why there is none to tell.
 
     Parameters
@@ -49,6 +54,8 @@ def weigh(gw: GwEvent, external: ExternalEvent, settings: ExternalSettings) -> C
     external : ExternalEvent
     settings : ExternalSettings
         Searches, windows, rates, threshold and trials factor.
+    combined : bool
+        Whether the product of the maps is made, which takes longer than all else and decides nothing.
     """
     window = window_ns(external, gw.group, settings)
     passed_over = _passed_over(gw, external, window)
@@ -57,7 +64,7 @@ def weigh(gw: GwEvent, external: ExternalEvent, settings: ExternalSettings) -> C
     rate = time_far(external, gw.far_hz, window, settings)
     if rate.far_hz is None:
         return rate.reason
-    sky = _sky(gw, external, rate.far_hz)
+    sky = _sky(gw, external, rate.far_hz, combined)
     if sky.disjoint:
         return "the two sky maps have no direction in common"
     far_hz = rate.far_hz if sky.far_hz is None else sky.far_hz
@@ -122,7 +129,7 @@ class _Sky:
     disjoint: bool = False
 
 
-def _sky(gw: GwEvent, external: ExternalEvent, time_far_hz: float) -> _Sky:
+def _sky(gw: GwEvent, external: ExternalEvent, time_far_hz: float, with_product: bool) -> _Sky:
     of_gw = None
     reason = _NO_MAP
     if gw.skymap_fits is not None:
@@ -139,6 +146,8 @@ def _sky(gw: GwEvent, external: ExternalEvent, time_far_hz: float) -> _Sky:
     rate = sky_far(time_far_hz, shared)
     if rate.far_hz is None:
         return _Sky(overlap=shared, disjoint=True)
+    if not with_product:
+        return _Sky(rate.far_hz, shared, reasons=_reasons(_NOT_MADE, "combined"))
     combined = combine(of_gw, of_external, external.source)
     if combined.skymap is None:
         return _Sky(rate.far_hz, shared, reasons=_reasons(combined.reason, "combined"))

@@ -14,6 +14,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 from stream.coincide.account import Account, with_notice
@@ -26,6 +27,8 @@ May = Callable[[str, str, int], bool]
 MOST_EXTERNAL = 200_000
 """At 10 000 notices an hour, each of another event, 20 hours."""
 MOST_SUPEREVENTS = 4096
+MOST_READ = 1000
+"""Of the external events in a window, nearest first."""
 MOST_MAP_BYTES = 1 << 30
 _PRUNE_EVERY = 64
 _DAY_NS = 86_400 * NS_PER_S
@@ -112,15 +115,13 @@ class Store:
 
         self._file.do(work)
 
-    def externals_between(self, low_ns: int, high_ns: int, may: May = lambda *_: True) -> tuple[ExternalEvent, ...]:
+    def externals_between(self, low_ns: int, high_ns: int) -> tuple[ExternalEvent, ...]:
         """Return the external events of a stretch of time that were not taken back, without their maps.
 
         Parameters
         ----------
         low_ns, high_ns : int
             GPS; both belong to it.
-        may : callable
-            Told source, search and time of each, says whether it is wanted: what is not is not read.
 
         Raises
         ------
@@ -128,13 +129,55 @@ class Store:
             If the file cannot be read.
         """
         query = (
-            "SELECT source, search, gps_ns, told FROM external WHERE gps_ns BETWEEN ? AND ? AND NOT retracted "
-            "ORDER BY gps_ns, source, event_id"
+            "SELECT told FROM external WHERE gps_ns BETWEEN ? AND ? AND NOT retracted ORDER BY gps_ns, source, event_id"
         )
 
         def work(file: sqlite3.Connection) -> tuple[ExternalEvent, ...]:
             rows = file.execute(query, (low_ns, high_ns))
-            return tuple(_event(told, None) for *of, told in rows if may(*of))
+            return tuple(_event(told, None) for (told,) in rows)
+
+        return self._file.do(work)
+
+    def externals_near(
+        self, gps_ns: int, window_ns: tuple[int, int], may: May, is_wanted: Callable[[ExternalEvent], bool], most: int
+    ) -> tuple[ExternalEvent, ...]:
+        """Return the external events nearest to a time, at most so many, as :meth:`externals_between` has them.
+
+        However many there are, no more than :data:`MOST_READ` are read: an alert waits for this.
+
+        Parameters
+        ----------
+        gps_ns : int
+            GPS.
+        window_ns : (int, int)
+            In which differences from ``gps_ns`` they lie.
+        may : callable
+            Told source, search and time of each, says whether it may be wanted: what is not is not read.
+        is_wanted : callable
+            Asked of those that are read.
+        most : int
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be read.
+        """
+        query = (
+            "SELECT rowid, source, search, gps_ns FROM external WHERE gps_ns BETWEEN ? AND ? AND NOT retracted "
+            "ORDER BY abs(gps_ns - ?), source, event_id"
+        )
+
+        def work(file: sqlite3.Connection) -> tuple[ExternalEvent, ...]:
+            found: list[ExternalEvent] = []
+            rows = file.execute(query, (gps_ns + window_ns[0], gps_ns + window_ns[1], gps_ns))
+            for rowid, *_ in islice((row for row in rows if may(*row[1:])), MOST_READ):
+                (told,) = file.execute("SELECT told FROM external WHERE rowid = ?", (rowid,)).fetchone()
+                event = _event(told, None)
+                if is_wanted(event):
+                    found.append(event)
+                if len(found) == most:
+                    break
+            return tuple(found)
 
         return self._file.do(work)
 

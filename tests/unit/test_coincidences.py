@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from stream.codec.skymap import encode_skymap
 from stream.coincide import coincidences as module
+from stream.coincide import store as store_module
 from stream.coincide.coincidences import Coincidences
 from stream.coincide.judge import judge as judge_of
 from stream.coincide.store import Store
@@ -172,10 +173,10 @@ def test_a_store_that_cannot_be_read_costs_no_alert(tmp_path: Path) -> None:
 
 
 def test_a_region_that_cannot_be_compared_is_named_and_the_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    def judge(gw: GwEvent, external: Any, settings: ExternalSettings) -> Coincidence | None:
+    def judge(gw: GwEvent, external: Any, settings: ExternalSettings, **how: bool) -> Coincidence | None:
         if external.event_id == "evil":
             raise FloatingPointError("overflow")
-        return judge_of(gw, external, settings)
+        return judge_of(gw, external, settings, **how)
 
     monkeypatch.setattr(module, "judge", judge)
     coincidences = fresh()
@@ -190,7 +191,7 @@ def test_a_region_that_cannot_be_compared_is_named_and_the_others_are(monkeypatc
 def test_of_a_flood_those_nearest_in_time_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
 
-    def judge(gw: GwEvent, external: Any, settings: ExternalSettings) -> None:
+    def judge(gw: GwEvent, external: Any, settings: ExternalSettings, **how: bool) -> None:
         compared.append(external.event_id)
 
     monkeypatch.setattr(module, "judge", judge)
@@ -199,3 +200,21 @@ def test_of_a_flood_those_nearest_in_time_are_compared(monkeypatch: pytest.Monke
         coincidences.heard(burst(k / 50, str(k)))
     assert coincidences.of(GW) == Coincidence(GW, None)
     assert sorted(compared, key=int) == [str(k) for k in range(module.MOST_JUDGED)]
+
+
+def test_of_a_flood_of_thousands_few_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert waits while its window is read: tests and injections, which production passes over, count too."""
+    read: list[str] = []
+
+    def event(told: str, skymap: bytes | None) -> Any:
+        read.append(told)
+        return event_of(told, skymap)
+
+    event_of = store_module._event
+    coincidences = fresh(kind="production")
+    for k in range(store_module.MOST_READ + 200):
+        coincidences.heard(burst(k / 1000, str(k), tense="test" if k else "current"))
+    monkeypatch.setattr(store_module, "_event", event)
+    found = coincidences.of(GW)
+    assert found is not None and names((found,)) == [("TS150914a", "0")]
+    assert len(read) == store_module.MOST_READ
