@@ -31,6 +31,9 @@ _SPREAD = (
 def split_uniq(uniq: IntArray) -> tuple[IntArray, IntArray]:
     """Return order and nested index of multi-order pixels, each of shape (n,); every number must be 4 or more."""
     # frexp is exact for the leading bit below 2**53; the uniq of order 29 have up to 62 bits, so the high half counts.
+    if len(uniq) == 0 or int(uniq.max()) < 1 << 53:
+        order = (np.frexp(uniq.astype(np.float64))[1].astype(np.int64) - 1) // 2 - 1
+        return order, uniq - (np.int64(4) << (2 * order))
     high = uniq >> 32
     bits = np.where(high > 0, np.frexp(high.astype(np.float64))[1] + 32, np.frexp((uniq & 0xFFFFFFFF).astype(float))[1])
     order = (bits.astype(np.int64) - 1) // 2 - 1

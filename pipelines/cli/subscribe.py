@@ -17,6 +17,9 @@ from pipelines.cli.wanted import Combined, IfUnknown, PresetName, SiteName, Visi
 from stream.masking import mask_urls
 from stream.text import clean
 
+_SWITCH_S = 0.0005
+"""How long a thread that computes keeps another waiting; Python's 5 ms let actions fall behind the stream."""
+
 if TYPE_CHECKING:
     from pipelines.subscribe.delivery import Delivery
     from pipelines.subscribe.running import Asked
@@ -144,6 +147,7 @@ def _follow(settings: Settings, asked: Asked, count: int | None, timeout_s: floa
     from pipelines.subscribe.running import opened
 
     stop, came = threading.Event(), 0
+    sys.setswitchinterval(_SWITCH_S)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an alert's letters need not be the terminal's
     with leaving(stop, timeout_s):

@@ -284,18 +284,23 @@ def _serve(listening: socket.socket, got: Got) -> None:
             connection, _ = listening.accept()
         except OSError:  # closed
             return
-        with connection, suppress(OSError):
-            now_s = time.time()
-            connection.settimeout(5.0)
-            _answer(connection, got, now_s)
+        threading.Thread(target=_keep_answering, args=(connection, got), name="webhook", daemon=True).start()
 
 
-def _answer(connection: socket.socket, got: Got, now_s: float) -> None:
-    head, body = b"", b""
+def _keep_answering(connection: socket.socket, got: Got) -> None:
+    with connection, suppress(OSError):
+        while _answer(connection, got):
+            pass
+
+
+def _answer(connection: socket.socket, got: Got) -> bool:
+    """Take one request; whether another may come."""
+    head = connection.recv(1 << 16)
+    now_s = time.time()
     while b"\r\n\r\n" not in head:
         more = connection.recv(1 << 16)
         if not more:
-            return
+            return False
         head += more
     head, _, body = head.partition(b"\r\n\r\n")
     length = _LENGTH.search(head + b"\r\n")
@@ -303,8 +308,9 @@ def _answer(connection: socket.socket, got: Got, now_s: float) -> None:
     while left > 0:
         more = connection.recv(1 << 18)
         if not more:
-            return
+            return False
         body = body or more
         left -= len(more)
     got(head + b"\r\n", body, now_s)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    return True

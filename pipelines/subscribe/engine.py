@@ -81,7 +81,7 @@ class Engine:
     state : State
     subscription : Subscription
     on_work : callable
-        Told which actions have something to do.
+        Told which actions have something to do, and about what.
     unix_ns : callable
         The present.
     each : bool
@@ -90,7 +90,8 @@ class Engine:
 
     def __init__(
         self, sources: Sequence[Source], state: State, subscription: Subscription,
-        on_work: Callable[[set[str]], None] = lambda actions: None, unix_ns: Callable[[], int] = time.time_ns,
+        on_work: Callable[[set[str], Sequence[Delivery]], None] = lambda actions, deliveries: None,
+        unix_ns: Callable[[], int] = time.time_ns,
         each: bool = False,
     ) -> None:  # fmt: skip
         self._sources = sources
@@ -99,6 +100,7 @@ class Engine:
         self._on_work = on_work
         self._unix_ns = unix_ns
         self._commit_s = 0.0 if each else _COMMIT_S
+        self._fresh: list[Delivery] = []
         self._placed: set[tuple[str, str, int]] = set()
         self.passed_over: Counter[str] = Counter()
 
@@ -153,6 +155,8 @@ class Engine:
                     self._commit(source, done)
                     raise
             self._state.accept(accepted)
+            if delivery is not None and accepted.jobs:
+                self._fresh.append(delivery)
             done.append(message)
             if time.monotonic() - begun_s >= self._commit_s:
                 self._commit(source, done)
@@ -161,8 +165,9 @@ class Engine:
 
     def _commit(self, source: Source, done: Sequence[SourceMessage]) -> None:
         busy = self._state.flush(self._unix_ns())
+        fresh, self._fresh = self._fresh, []
         if busy:
-            self._on_work(busy)
+            self._on_work(busy, fresh)
         if done:
             source.done(done)
 

@@ -7,7 +7,9 @@ tried is written before it is, so that whoever comes after a crash knows that it
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.subscribe.database import Database
@@ -66,9 +68,21 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, action: str, now_unix_ns: int) -> Job | None:
-        """Return the oldest job that is due, marked as tried; of one superevent in their order, none past another."""
+    def take(self, action: str, now_unix_ns: int, done: Job | None = None, at_hand: Container[str] = ()) -> Job | None:
+        """Return the oldest job that is due, marked as tried; of one superevent in their order, none past another.
+
+        Parameters
+        ----------
+        action : str
+        now_unix_ns : int
+        done : Job, optional
+            What the action did last: forgotten in the same transaction.
+        at_hand : container of str
+            Keys of alerts that whoever asks has: they come without their message.
+        """
         with self._database.transaction() as run:
+            if done is not None:
+                _forget(run, done)
             row = run.execute(
                 "SELECT id, key, superevent, attempts, body, first_ns FROM job AS this WHERE action = ?"
                 " AND died_ns IS NULL AND next_ns <= ? AND NOT EXISTS (SELECT 1 FROM job AS before"
@@ -80,8 +94,18 @@ class Queue:
                 return None
             number, key, superevent, attempts, body, first_ns = row
             run.execute("UPDATE job SET attempts = ? WHERE id = ?", (attempts + 1, number))
+            if key in at_hand:
+                return Job(number, action, key, superevent, attempts + 1, b"", {}, first_ns)
             raw, told = run.execute("SELECT raw, told FROM body WHERE id = ?", (body,)).fetchone()
         return Job(number, action, key, superevent, attempts + 1, raw, json.loads(told), first_ns)
+
+    def read(self, job: Job) -> Job:
+        """Return a job that came without its message, with it."""
+        with self._database.reading() as run:
+            raw, told = run.execute(
+                "SELECT raw, told FROM body JOIN job ON job.body = body.id WHERE job.id = ?", (job.id,)
+            ).fetchone()
+        return replace(job, raw=raw, told=json.loads(told))
 
     def next_due_ns(self, action: str) -> int | None:
         """Return when the next job of an action is due; None where none waits."""
@@ -92,10 +116,7 @@ class Queue:
     def done(self, job: Job) -> None:
         """Forget a job that its action did."""
         with self._database.transaction() as run:
-            body = run.execute("SELECT body FROM job WHERE id = ?", (job.id,)).fetchone()
-            run.execute("DELETE FROM job WHERE id = ?", (job.id,))
-            if body is not None and run.execute("SELECT 1 FROM job WHERE body = ? LIMIT 1", body).fetchone() is None:
-                run.execute("DELETE FROM body WHERE id = ?", body)
+            _forget(run, job)
 
     def again(self, job: Job, error: str, next_ns: int) -> None:
         """Put off a job that failed."""
@@ -138,3 +159,10 @@ class Queue:
                 " (SELECT superevent FROM event WHERE withdrawn_ns IS NOT NULL))",
                 (now_unix_ns, now_unix_ns),
             ).rowcount
+
+
+def _forget(run: sqlite3.Connection, job: Job) -> None:
+    body = run.execute("SELECT body FROM job WHERE id = ?", (job.id,)).fetchone()
+    run.execute("DELETE FROM job WHERE id = ?", (job.id,))
+    if body is not None and run.execute("SELECT 1 FROM job WHERE body = ? LIMIT 1", body).fetchone() is None:
+        run.execute("DELETE FROM body WHERE id = ?", body)

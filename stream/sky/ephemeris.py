@@ -81,9 +81,11 @@ def of_date(ra_rad: FloatArray, dec_rad: FloatArray, days: float) -> tuple[Float
     zeta = (2.650545 + 2306.083227 * t + 0.2988499 * t**2 + 0.01801828 * t**3) * _ARCSEC
     z = (-2.650545 + 2306.077181 * t + 1.0927348 * t**2 + 0.01826837 * t**3) * _ARCSEC
     theta = (2004.191903 * t - 0.4294934 * t**2 - 0.04182264 * t**3) * _ARCSEC
-    a = np.cos(dec_rad) * np.sin(ra_rad + zeta)
-    b = math.cos(theta) * np.cos(dec_rad) * np.cos(ra_rad + zeta) - math.sin(theta) * np.sin(dec_rad)
-    c = math.sin(theta) * np.cos(dec_rad) * np.cos(ra_rad + zeta) + math.cos(theta) * np.sin(dec_rad)
+    across, up = np.cos(dec_rad), np.sin(dec_rad)
+    a = across * np.sin(ra_rad + zeta)
+    along = across * np.cos(ra_rad + zeta)
+    b = math.cos(theta) * along - math.sin(theta) * up
+    c = math.sin(theta) * along + math.cos(theta) * up
     return np.mod(np.arctan2(a, b) + z, 2 * math.pi), np.arctan2(c, np.hypot(a, b))
 
 

@@ -53,9 +53,14 @@ def places_of(skymap: SkyMap) -> Places:
         here, value = np.concatenate([index[at], gathered]), np.concatenate([held[at], their])
         if len(here) == 0:
             continue
+        if level <= _WIDEST_ORDER:
+            found.append(uniq_of(level, here))
+            values.append(value)
+            gathered, their = index[:0], held[:0]
+            continue
         parent, member = np.unique(here >> 2, return_inverse=True)
         together: FloatArray = np.bincount(member, value).astype(np.float64)
-        joined: BoolArray = (together < _LEAST) & (level > _WIDEST_ORDER)
+        joined: BoolArray = together < _LEAST
         kept = ~joined[member]
         found.append(uniq_of(level, here[kept]))
         values.append(value[kept])

@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,11 @@ from pydantic import ValidationError
 
 from pipelines.subscribe.actions import ActionSettings, Call, Workers, make_action
 from pipelines.subscribe.actions.command import CommandAction
-from pipelines.subscribe.actions.http import Target, post, target_of
+from pipelines.subscribe.actions.http import Poster, Target, target_of
 from pipelines.subscribe.actions.webhook import SlackAction, WebhookAction, sign
-from pipelines.subscribe.actions.worker import Doing, Worker, backoff_s
+from pipelines.subscribe.actions.worker import Doing, Recent, Worker, backoff_s
 from pipelines.subscribe.database import Database
+from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.queue import Queue
 from stream.errors import ActionFailed, ConfigurationError
 
@@ -125,22 +128,36 @@ class Server:
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
+        self.version, self.connections = "HTTP/1.0", 0
+        self.open: list[socket.socket] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            def setup(self) -> None:
+                self.protocol_version = outer.version
+                outer.connections += 1
+                outer.open.append(self.request)
+                super().setup()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.got.append((dict(self.headers), body))
                 self.send_response(outer.answers.pop(0) if outer.answers else 200)
                 self.send_header("Location", "http://localhost:1/")
+                self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook?x=1"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def hang_up(self) -> None:
+        for connection in self.open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -178,6 +195,19 @@ def test_a_webhook_that_is_refused_failed(server: Server, answer: int, words: st
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+def test_a_connection_is_kept_and_opened_anew_where_the_server_closed_it(server: Server, version: str) -> None:
+    server.version = version
+    action = WebhookAction(server.url, 5.0)
+    for _ in range(3):
+        action.run(a_call())
+    assert (len(server.got), server.connections) == (3, 3 if version == "HTTP/1.0" else 1)
+    server.hang_up()
+    action.run(a_call())
+    assert len(server.got) == 4
+
+
+@pytest.mark.kafka
 def test_a_chat_gets_a_line_without_mentions(server: Server) -> None:
     call = a_call()
     call.alert.record["event"]["group"] = "<!channel> & <http://x|y>"
@@ -190,7 +220,7 @@ def test_a_chat_gets_a_line_without_mentions(server: Server) -> None:
 @pytest.mark.kafka
 def test_a_server_that_is_not_there_failed() -> None:
     with pytest.raises(ActionFailed, match="did not answer"):
-        post(Target("127.0.0.1", 1, "/", False), b"", {}, 1.0)
+        Poster(Target("127.0.0.1", 1, "/", False), 1.0).post(b"", {})
 
 
 @pytest.mark.parametrize(
@@ -242,7 +272,8 @@ def test_what_fails_is_tried_again_later_and_given_up_in_the_end(tmp_path: Path)
     now_s[0] = 30.0
     worker.step()
     now_s[0] = 31.0
-    worker.step()
+    while worker.step():
+        pass
     assert (worker.done, queue.waiting(), queue.dead()) == (1, {}, [])
     assert len({key for _, key, _ in action.calls}) == 1
 
@@ -279,6 +310,26 @@ def test_the_same_alert_is_queued_once(tmp_path: Path) -> None:
     queued(database := Database(tmp_path / "x"), "a")
     queued(database, "a")
     assert Queue(database).waiting() == {"act": 1}
+
+
+def test_an_alert_at_hand_is_not_read_again_and_one_that_is_no_longer_is(tmp_path: Path) -> None:
+    """Newer alerts may have taken its place between the look and the asking."""
+    queued(database := Database(tmp_path / "x"), "a", "b")
+    recent = Recent(most=1)
+    delivery = Delivery(an_alert(), "a", "x", (), ("act",), True)
+    recent.keep([delivery])
+
+    class Gone(Recent):
+        def __contains__(self, key: object) -> bool:
+            return True
+
+    for kept in (recent, Gone()):
+        action = Noting()
+        worker = Worker("act", Doing(action), Queue(database), recent=kept)
+        assert worker.step()
+        assert [event for event, _, _ in action.calls] == ["TS150914a"]
+        worker.step()
+        assert Queue(database).dead() == []
 
 
 def test_a_message_is_kept_as_long_as_a_job_needs_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One POST to a server that a person named: https, or this machine itself; no redirect, no proxy, with a deadline."""
+"""Posts to a server that a person named: https, or this machine itself; no redirect, no proxy, with a deadline."""
 
 from __future__ import annotations
 
@@ -63,29 +63,64 @@ def target_of(url: str) -> Target:
     return Target(host, port or (443 if secure else 80), path, secure)
 
 
-def post(target: Target, body: bytes, headers: Mapping[str, str], timeout_s: float) -> None:
-    """Send a body, and return when the server took it.
+class Poster:
+    """Posts to one server, over one connection as long as that keeps it; of one thread.
 
-    Raises
-    ------
-    ActionFailed
-        If it cannot be reached in time, or answers with anything but 2xx: a redirect is not followed.
+    Parameters
+    ----------
+    target : Target
+    timeout_s : float
+        For one post, all of it.
     """
-    deadline_s = time.monotonic() + timeout_s
-    connection = _connection(target, timeout_s)
-    try:
-        connection.request("POST", target.path, body, {"User-Agent": "tocsin", "Connection": "close", **headers})
-        if connection.sock is not None:
-            connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
-        response = connection.getresponse()
-        response.read(_MOST_READ)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise ActionFailed(f"{target.shown} did not answer: {type(error).__name__} {error}") from error
-    finally:
-        connection.close()
-    if not 200 <= response.status < 300:
-        kind = " (redirects are not followed)" if 300 <= response.status < 400 else ""
-        raise ActionFailed(f"{target.shown} answered {response.status}{kind}")
+
+    def __init__(self, target: Target, timeout_s: float) -> None:
+        self._target, self._timeout_s = target, timeout_s
+        self._kept: http.client.HTTPConnection | None = None
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send a body, and return when the server took it.
+
+        A kept connection that the server has closed meanwhile is opened anew, once: what is sent has a key.
+
+        Raises
+        ------
+        ActionFailed
+            If it cannot be reached in time, or answers with anything but 2xx: a redirect is not followed.
+        """
+        deadline_s = time.monotonic() + self._timeout_s
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            try:
+                self._ask(kept, body, headers, deadline_s)
+                return
+            except (ConnectionError, http.client.BadStatusLine):
+                kept.close()
+        self._ask(_connection(self._target, max(0.01, deadline_s - time.monotonic())), body, headers, deadline_s)
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, body: bytes, headers: Mapping[str, str], deadline_s: float
+    ) -> None:
+        fresh = connection.sock is None
+        try:
+            if connection.sock is not None:
+                connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
+            connection.request("POST", self._target.path, body, {"User-Agent": "tocsin", **headers})
+            if connection.sock is not None:
+                connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
+            response = connection.getresponse()
+            rest = response.read(_MOST_READ)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            connection.close()
+            if not fresh and isinstance(error, ConnectionError | http.client.BadStatusLine):
+                raise
+            raise ActionFailed(f"{self._target.shown} did not answer: {type(error).__name__} {error}") from error
+        if len(rest) < _MOST_READ and not response.will_close:
+            self._kept = connection
+        else:
+            connection.close()
+        if not 200 <= response.status < 300:
+            kind = " (redirects are not followed)" if 300 <= response.status < 400 else ""
+            raise ActionFailed(f"{self._target.shown} answered {response.status}{kind}")
 
 
 def reach(target: Target, timeout_s: float) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from pipelines.subscribe.actions.action import Call
-from pipelines.subscribe.actions.http import post, reach, target_of
+from pipelines.subscribe.actions.http import Poster, reach, target_of
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -43,6 +43,7 @@ class WebhookAction:
         self, url: str, timeout_s: float, secret: bytes | None = None, unix_s: Callable[[], float] = time.time
     ) -> None:
         self._target = target_of(url)
+        self._poster = Poster(self._target, timeout_s)
         self._timeout_s = timeout_s
         self._secret = secret
         self._unix_s = unix_s
@@ -53,7 +54,7 @@ class WebhookAction:
         headers = {**_JSON, "Idempotence-Key": call.key, "Idempotency-Key": call.key}
         if self._secret is not None:
             headers["X-Tocsin-Signature"] = sign(self._secret, int(self._unix_s()), body)
-        post(self._target, body, headers, self._timeout_s)
+        self._poster.post(body, headers)
 
     def check(self) -> str:
         """Say where to, once the server can be reached; nothing is sent."""
@@ -78,6 +79,7 @@ class SlackAction:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._target = target_of(url)
+        self._poster = Poster(self._target, timeout_s)
         self._timeout_s = timeout_s
 
     def run(self, call: Call) -> None:
@@ -86,7 +88,7 @@ class SlackAction:
         if call.told.get("test"):
             text = f"TEST  {text}"
         body = json.dumps({"text": text}).encode()
-        post(self._target, body, {**_JSON, "Idempotence-Key": call.key}, self._timeout_s)
+        self._poster.post(body, {**_JSON, "Idempotence-Key": call.key})
 
     def check(self) -> str:
         """Say where to, once the server can be reached; nothing is sent."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from pipelines.subscribe.actions.action import Action, Call
+from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.queue import Job, Queue
 from stream.errors import ActionFailed, TocsinError
 from stream.text import clean
@@ -33,6 +36,32 @@ def backoff_s(attempt: int) -> float:
     return float(min(_FIRST_S * 2.0 ** min(attempt - 1, 30), _LONGEST_S))
 
 
+class Recent:
+    """Alerts that were delivered just now, by key: their actions need not read and decode them again."""
+
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, Delivery] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, deliveries: Iterable[Delivery]) -> None:
+        """Keep the newest."""
+        with self._lock:
+            for delivery in deliveries:
+                self._kept[delivery.key] = delivery
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether an alert is at hand; it may be gone when it is asked for."""
+        return key in self._kept
+
+    def get(self, key: str) -> Delivery | None:
+        """Return an alert, if it is still at hand."""
+        with self._lock:
+            return self._kept.get(key)
+
+
 class Worker:
     """Do the jobs of one action; :meth:`step` does one, the thread calls it.
 
@@ -42,10 +71,17 @@ class Worker:
     doing : Doing
     queue : Queue
     unix_ns : callable
+    recent : Recent, optional
+        What was delivered just now.
     """
 
-    def __init__(self, name: str, doing: Doing, queue: Queue, unix_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, name: str, doing: Doing, queue: Queue, unix_ns: Callable[[], int] = time.time_ns,
+        recent: Recent | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
+        self._recent = Recent() if recent is None else recent
+        self._finished: Job | None = None
         self._doing, self._queue, self._unix_ns = doing, queue, unix_ns
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -84,6 +120,14 @@ class Worker:
             except sqlite3.Error as error:
                 log.error("action_queue_failed", action=self.name, error=str(error), remedy="free the disk of --state")
                 self._stop.wait(_IDLE_S)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Write down what was done last, if no other job was taken since."""
+        finished, self._finished = self._finished, None
+        if finished is not None:
+            with suppress(sqlite3.Error):  # then it is done once more, under the same key
+                self._queue.done(finished)
 
     def _rest(self) -> None:
         """Wait until something is queued, or what was put off is due."""
@@ -94,19 +138,26 @@ class Worker:
 
     def step(self) -> bool:
         """Do one job; whether there was one."""
-        job = self._queue.take(self.name, self._unix_ns())
+        job = self._queue.take(self.name, self._unix_ns(), self._finished, self._recent)
+        self._finished = None
         if job is None:
             return False
         try:
-            self._doing.action.run(Call.of(job))
+            self._doing.action.run(self._call(job))
         except ActionFailed as error:
             self._failed(job, clean(str(error)))
         except (TocsinError, ValueError, KeyError) as error:  # the state file holds what cannot be read any more
             self._give_up(job, clean(repr(error)))
         else:
-            self._queue.done(job)
+            self._finished = job
             self.done += 1
         return True
+
+    def _call(self, job: Job) -> Call:
+        delivery = None if job.raw else self._recent.get(job.key)
+        if delivery is None and not job.raw:  # it was at hand, and newer ones have taken its place since
+            job = self._queue.read(job)
+        return Call.of(job, delivery)
 
     def _failed(self, job: Job, error: str) -> None:
         now_ns = self._unix_ns()
@@ -147,15 +198,17 @@ class Workers:
     def __init__(self, doings: Mapping[str, Doing], queue: Queue, finish_s: float = 10.0) -> None:
         self._queue = queue
         self._finish_s = finish_s
-        self._workers = {name: Worker(name, doing, queue) for name, doing in doings.items()}
+        self._recent = Recent()
+        self._workers = {name: Worker(name, doing, queue, recent=self._recent) for name, doing in doings.items()}
 
     @property
     def dead(self) -> int:
         """How many jobs were given up."""
         return sum(worker.dead for worker in self._workers.values())
 
-    def wake(self, actions: Iterable[str]) -> None:
-        """Tell the actions that something is queued."""
+    def wake(self, actions: Iterable[str], deliveries: Iterable[Delivery] = ()) -> None:
+        """Tell the actions that something is queued, and of what it is about."""
+        self._recent.keep(deliveries)
         for name in actions:
             if name in self._workers:
                 self._workers[name].wake()
