@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from mmap import mmap
 
 import numpy as np
@@ -166,15 +167,16 @@ def _read_header(data: bytes | mmap, start: int) -> tuple[dict[str, Value], int]
         if name == "END":
             return found, start + -(-(at + _CARD - start) // _BLOCK) * _BLOCK
         if card[8:10] == b"= " and name not in found:
-            value = _value(card[10:].decode("ascii", "replace"))
+            value = _value(bytes(card[10:]))
             if value is not None:
                 found[name] = value
     raise CodecError(f"FITS header of more than {_MAX_HEADER_BLOCKS} blocks of {_BLOCK} bytes")
 
 
-def _value(text: str) -> Value | None:
-    """Return the value of a card's text; None where there is none of a known form."""
-    text = text.strip()
+@lru_cache(maxsize=4096)
+def _value(card: bytes) -> Value | None:
+    """Return the value of a card's text; None where there is none of a known form. Map after map has the same cards."""
+    text = card.decode("ascii", "replace").strip()
     if text.startswith("'"):
         inner = re.match(r"'((?:[^']|'')*)'", text)
         return inner[1].replace("''", "'").rstrip() if inner else None
