@@ -34,6 +34,7 @@ from stream.metrics import MESSAGES_REFUSED
 log = structlog.get_logger()
 _POLL_S = 0.1
 _POLL_ONE_OF_SEVERAL_S = 0.02
+_HOLD_S = 0.02
 _COMMIT_S = 0.02
 """Longest that an alert waits for those that came with it, before its actions begin."""
 
@@ -84,6 +85,8 @@ class Engine:
         Told which actions have something to do, and about what.
     unix_ns : callable
         The present.
+    ready : callable
+        Whether more may be read.
     each : bool
         Write every delivery by itself, when whoever iterates comes back; else those that came together, together.
     """
@@ -92,13 +95,14 @@ class Engine:
         self, sources: Sequence[Source], state: State, subscription: Subscription,
         on_work: Callable[[set[str], Sequence[Delivery]], None] = lambda actions, deliveries: None,
         unix_ns: Callable[[], int] = time.time_ns,
-        each: bool = False,
+        ready: Callable[[], bool] = lambda: True, each: bool = False,
     ) -> None:  # fmt: skip
         self._sources = sources
         self._state = state
         self._subscription = subscription
         self._on_work = on_work
         self._unix_ns = unix_ns
+        self._ready = ready
         self._commit_s = 0.0 if each else _COMMIT_S
         self._fresh: list[Delivery] = []
         self._placed: set[tuple[str, str, int]] = set()
@@ -116,6 +120,9 @@ class Engine:
         """
         wait_s = _POLL_S if len(self._sources) == 1 else _POLL_ONE_OF_SEVERAL_S
         while not stop.is_set():
+            while not self._ready() and not stop.wait(_HOLD_S):
+                for source in self._sources:
+                    source.hold()
             for source in self._sources:
                 if not source.ended:
                     batch = source.poll(wait_s)

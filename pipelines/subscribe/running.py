@@ -24,6 +24,7 @@ from stream.settings import Settings
 
 log = structlog.get_logger()
 _PUBLIC = ("gcn", "scimma")
+_MOST_IN_MEMORY = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
     with ExitStack() as stack:
         database = Database(state_folder(asked, settings, environ) if name else None)
         stack.callback(database.close)
-        state, queue = State(database), Queue(database)
+        state = State(database) if name else State(database, most_waiting=_MOST_IN_MEMORY)
+        queue = Queue(database)
         begin = Begin(asked.start, f"tocsin-{name}-{state.once('group')}" if name else "")
         sources = _sources(settings, asked, state, begin, environ, stack)
         workers = Workers(asked.doings, queue)
@@ -119,6 +121,7 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
             state,
             Subscription(asked.routes, name, asked.delivers_tests(), in_order=bool(name)),
             workers.wake,
+            ready=workers.ready,
             each=each,
         )
 

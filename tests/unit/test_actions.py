@@ -353,6 +353,17 @@ def test_threads_do_what_waits_and_end_in_order(tmp_path: Path) -> None:
     assert workers.dead == 0
 
 
+def test_files_are_waited_for_unless_their_disk_fails(tmp_path: Path) -> None:
+    """A topic that is read from its beginning is not queued as a whole; another action is never waited for."""
+    keys = [f"{k:03d}" for k in range(400)]
+    queued(database := Database(tmp_path / "x"), *keys)
+    for kind, is_ready in (("file", False), ("command", True)):
+        action = Noting()
+        action.kind = kind
+        assert Workers({"act": Doing(action)}, Queue(database)).ready() is is_ready
+    assert Workers({"other": Doing(Noting())}, Queue(database)).ready()
+
+
 def test_a_command_that_runs_at_the_end_is_ended_and_its_alert_stays(tmp_path: Path) -> None:
     queued(database := Database(tmp_path / "x"), "a")
     action = CommandAction((script(tmp_path, f"touch {tmp_path}/begun; sleep 1000"),), 1000.0)

@@ -65,14 +65,14 @@ class Given:
             SourceMessage(v, name, "t", f"t[0]@{k}", 0, headers, Message("t", 0, k, None, v, headers, 0))
             for k, v in enumerate(values)
         ]
-        self.placed = 0
+        self.placed = self.held = 0
 
     def poll(self, timeout_s: float) -> list[SourceMessage]:
         found, self._left, self.ended = self._left, [], True
         return found
 
     def hold(self) -> None:
-        pass
+        self.held += 1
 
     def done(self, messages: Sequence[SourceMessage]) -> None:
         self.placed += len(messages)
@@ -195,6 +195,13 @@ def test_who_only_looks_sees_all_as_it_comes() -> None:
     found = run(Given("local", [as_avro(alert) for alert in alerts]), in_order=False)
     assert kinds(found) == ["UPDATE", "PRELIMINARY", "RETRACTION", "INITIAL"]
     assert found[2].as_line() == "S261122a  RETRACTION"
+
+
+def test_nothing_is_read_while_it_may_not_be() -> None:
+    source, asked = Given("local", [as_avro(record("INITIAL", 1))]), iter([False, False, True])
+    engine = Engine([source], State(Database(None)), Subscription(), ready=lambda: next(asked, True))
+    assert kinds(list(engine.deliveries(threading.Event()))) == ["INITIAL"]
+    assert source.held == 2
 
 
 def test_an_alert_that_claims_to_be_of_the_future_hides_none_that_follow() -> None:

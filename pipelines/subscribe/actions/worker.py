@@ -21,6 +21,7 @@ from stream.text import clean
 log = structlog.get_logger()
 _FIRST_S, _LONGEST_S = 1.0, 300.0
 _IDLE_S = 1.0
+_MOST_FILES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Worker:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.done = self.failed = self.dead = 0
+        self.fails = False
 
     def start(self) -> None:
         """Begin."""
@@ -107,6 +109,11 @@ class Worker:
         if self._thread is not None:
             self._thread.join(timeout_s)
         return self._thread is None or not self._thread.is_alive()
+
+    @property
+    def kind(self) -> str:
+        """That of its action."""
+        return self._doing.action.kind
 
     def cancel(self) -> None:
         """End what runs now."""
@@ -151,6 +158,7 @@ class Worker:
         else:
             self._finished = job
             self.done += 1
+            self.fails = False
         return True
 
     def _call(self, job: Job) -> Call:
@@ -160,6 +168,7 @@ class Worker:
         return Call.of(job, delivery)
 
     def _failed(self, job: Job, error: str) -> None:
+        self.fails = True
         now_ns = self._unix_ns()
         next_ns = now_ns + round(backoff_s(job.attempt) * 1e9)
         if self._stop.is_set():  # it was ended by us: no failure of its own
@@ -205,6 +214,17 @@ class Workers:
     def dead(self) -> int:
         """How many jobs were given up."""
         return sum(worker.dead for worker in self._workers.values())
+
+    def ready(self) -> bool:
+        """Whether more may be read: files are written as fast as alerts are read, unless their disk fails.
+
+        Whoever reads a topic from its beginning would else queue all of it. No other action is ever waited for.
+        """
+        files = [worker for worker in self._workers.values() if worker.kind == "file" and not worker.fails]
+        if not files:
+            return True
+        waiting = self._queue.waiting()
+        return all(waiting.get(worker.name, 0) < _MOST_FILES for worker in files)
 
     def wake(self, actions: Iterable[str], deliveries: Iterable[Delivery] = ()) -> None:
         """Tell the actions that something is queued, and of what it is about."""
