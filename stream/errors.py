@@ -18,6 +18,7 @@
     │   └── ProviderError       the accelerator asked for is not there
     ├── StoreError              recent events of other messengers could not be kept or read
     ├── PublishError            an alert could not be made or sent
+    ├── StateError              what a subscription remembers could not be written or read
     └── ActionFailed            what a telescope wants done about an alert was not done; it is tried again
 
 An error names the thing, the value and the remedy. It is logged once, where it is handled.
@@ -97,6 +98,10 @@ class StoreError(TocsinError):
 
 class PublishError(TocsinError):
     """An alert could not be made or sent."""
+
+
+class StateError(TocsinError):
+    """What a subscription remembers could not be written or read; what was read from Kafka is read again."""
 
 
 class ActionFailed(TocsinError):  # noqa: N818 - the name says what happened

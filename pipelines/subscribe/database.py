@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stream.errors import ConfigurationError
+from stream.errors import ConfigurationError, StateError
 from stream.lock import FolderLock
 
 _VERSION = 1
@@ -125,21 +125,43 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all that is done within, or nothing of it."""
+        """Write all that is done within, or nothing of it.
+
+        Raises
+        ------
+        StateError
+            If the file takes nothing, as on a full disk.
+        """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read; others wait meanwhile."""
+        """Read; others wait meanwhile.
+
+        Raises
+        ------
+        StateError
+            If the file cannot be read.
+        """
         with self._lock:
-            yield self._connection
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> StateError:
+        return StateError(f"state file {self.path} cannot be used ({error}): free its disk, or name another --state")
 
     def close(self) -> None:
         """Close the file and let go of the folder."""

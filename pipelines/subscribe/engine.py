@@ -115,7 +115,7 @@ class Engine:
         ------
         TransportError
             For an error of a source that will not mend itself.
-        sqlite3.Error
+        StateError
             If the state file takes nothing.
         """
         wait_s = _POLL_S if len(self._sources) == 1 else _POLL_ONE_OF_SEVERAL_S

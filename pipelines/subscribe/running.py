@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pipelines.subscribe.opened import Begin, open_source
 from pipelines.subscribe.queue import Queue
 from pipelines.subscribe.routes import Route
 from pipelines.subscribe.state import State
-from stream.errors import ActionFailed, ConfigurationError
+from stream.errors import ActionFailed, ConfigurationError, StateError
 from stream.settings import Settings
 
 log = structlog.get_logger()
@@ -142,7 +141,7 @@ def _all_done(queue: Queue) -> None:
     """Complain of what was not done, where it is forgotten with the process."""
     try:
         left, dead = queue.waiting(), queue.dead()
-    except sqlite3.Error:
+    except StateError:
         return
     if left or dead:
         raise ActionFailed(

@@ -151,7 +151,7 @@ class State:
 
         Raises
         ------
-        sqlite3.Error
+        StateError
             If the disk takes nothing.
         """
         if not self._pending:

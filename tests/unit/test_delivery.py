@@ -24,7 +24,7 @@ from pipelines.subscribe.received import ReceivedAlert
 from pipelines.subscribe.routes import Judged, Route
 from pipelines.subscribe.state import State
 from stream.codec.alert import encode_alert
-from stream.errors import ConfigurationError
+from stream.errors import ConfigurationError, StateError
 from stream.kafka.consumer import Message
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -273,6 +273,17 @@ def test_a_state_file_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(ConfigurationError, match="version 9"):
         Database(tmp_path / "x")
+
+
+def test_a_disk_that_takes_nothing_is_told_and_nothing_is_done_with(tmp_path: Path) -> None:
+    """What was read is read again by the next process."""
+    state = State(database := Database(tmp_path / "x"))
+    with database.reading() as run_sql:
+        run_sql.execute("PRAGMA query_only = ON")
+    source = Given("local", [as_avro(record("INITIAL", 1))])
+    with pytest.raises(StateError, match="free its disk"):
+        list(engine_of(source, state=state).deliveries(threading.Event()))
+    assert source.placed == 0
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "a b", "\n"])

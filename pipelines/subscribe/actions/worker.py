@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections import OrderedDict
@@ -15,7 +14,7 @@ import structlog
 from pipelines.subscribe.actions.action import Action, Call
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.queue import Job, Queue
-from stream.errors import ActionFailed, TocsinError
+from stream.errors import ActionFailed, StateError, TocsinError
 from stream.text import clean
 
 log = structlog.get_logger()
@@ -124,8 +123,8 @@ class Worker:
             try:
                 if not self.step():
                     self._rest()
-            except sqlite3.Error as error:
-                log.error("action_queue_failed", action=self.name, error=str(error), remedy="free the disk of --state")
+            except StateError as error:
+                log.error("action_queue_failed", action=self.name, error=str(error), remedy="see --state")
                 self._stop.wait(_IDLE_S)
         self._settle()
 
@@ -133,7 +132,7 @@ class Worker:
         """Write down what was done last, if no other job was taken since."""
         finished, self._finished = self._finished, None
         if finished is not None:
-            with suppress(sqlite3.Error):  # then it is done once more, under the same key
+            with suppress(StateError):  # then it is done once more, under the same key
                 self._queue.done(finished)
 
     def _rest(self) -> None:
@@ -153,6 +152,8 @@ class Worker:
             self._doing.action.run(self._call(job))
         except ActionFailed as error:
             self._failed(job, clean(str(error)))
+        except StateError:
+            raise
         except (TocsinError, ValueError, KeyError) as error:  # the state file holds what cannot be read any more
             self._give_up(job, clean(repr(error)))
         else:
