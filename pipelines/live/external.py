@@ -1,6 +1,7 @@
 """Other messengers, live: from their topic into the events' loop, by a thread of its own.
 
-A notice's place on the topic moves on when it is kept and what follows from it is on disk; whatever kills the daemon,
+A notice's place on the topic moves on when it is kept and what follows from it is on disk, also what has to wait since
+too much was told of late; whatever kills the daemon,
 it is heard again, and a notice that was taken before changes nothing. One that cannot be read is counted, named with
 its place and passed over. While none can be taken, as until the alert topic has been read or while the disk is full,
 the topic is paused and polls go on. The search does not depend on any of this: what ends here is logged, and the daemon
@@ -53,8 +54,17 @@ class Hearer(Protocol):
         """Whether what follows from all that was taken is on disk."""
         ...
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether nothing that was heard waits to be told."""
+        ...
+
     def hear(self, external: ExternalEvent) -> tuple[Change, ...]:
-        """Take a notice; what follows from it is on disk when this returns."""
+        """Take a notice; what follows from it is on disk when this returns, unless it waits for :meth:`catch_up`."""
+        ...
+
+    def catch_up(self) -> tuple[Change, ...]:
+        """Tell what has waited long enough."""
         ...
 
 
@@ -89,7 +99,7 @@ def listening(settings: Settings, hearer: Hearer, clock: Clock) -> Iterator[None
     kafka = settings.kafka
     consumer = Consumer(
         kafka, [settings.topics.external], start="unread", group_id=f"{kafka.group_id}-external",
-        instance_id=f"{kafka.group_instance_id}-external"[:249], may_commit=lambda: hearer.safe,
+        instance_id=f"{kafka.group_instance_id}-external"[:249], may_commit=lambda: hearer.safe and hearer.caught_up,
     )  # fmt: skip
     listener = ExternalEvents(consumer, hearer, clock)
     try:
@@ -147,9 +157,25 @@ class ExternalEvents:
         self._waiting.extend(self._consumer.poll_batch(_POLL_S, _BATCH))
         while self._waiting and not self._closed.is_set() and self._is_done(self._waiting[0]):
             self._consumer.store(self._waiting.popleft())
+        self._catch_up()
         if time.monotonic() >= self._commit_s:
             self._commit_s = time.monotonic() + _COMMIT_S
             self._consumer.commit()
+
+    def _catch_up(self) -> None:
+        if self._hearer.caught_up or not self._hearer.ready or time.monotonic() < self._not_before_s:
+            return
+        try:
+            changes = self._hearer.catch_up()
+        except Fenced:
+            raise
+        except TocsinError as error:
+            self._not_before_s = time.monotonic() + _AGAIN_S
+            log.warning("coincidence_waits", error=str(error))
+            return
+        for change in changes:
+            metrics.COINCIDENCES.labels(change).inc()
+            log.info("coincidence_told_late", change=change)
 
     def _is_done(self, message: Message) -> bool:
         """Take a notice, or pass it over; return False if it has to wait."""

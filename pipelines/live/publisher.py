@@ -14,7 +14,7 @@ and each alert is on disk or on Kafka: the daemon then lets its place on the str
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -23,6 +23,7 @@ from pipelines.events import Events
 from pipelines.live.drain import Drain
 from pipelines.live.entries import taken_up
 from pipelines.live.holding import Holding
+from pipelines.live.pace import Pace
 from pipelines.live.published import Published
 from pipelines.live.recall import Recall
 from stream.codec.alert import Outgoing, encode
@@ -73,6 +74,7 @@ class Publisher:
         self._ownership = ownership
         self._settings = settings
         self._coincidences = coincidences
+        self._pace = Pace()
         self._outbox = taken_up(settings.publish.outbox)
         superevents = Superevents(settings.publish.kind, None if coincidences is None else coincidences.of)
         self._events = Events(superevents, self, clock, begun=False)
@@ -128,7 +130,7 @@ class Publisher:
         Returns
         -------
         tuple of Change
-            What was told of superevents for it.
+            What was told of superevents for it; not what waits for :meth:`catch_up`.
 
         Raises
         ------
@@ -142,11 +144,32 @@ class Publisher:
         self.check()
         if self._coincidences is None:
             return ()
+        return self._tell(self._coincidences.heard(external))
+
+    def catch_up(self) -> tuple[Change, ...]:
+        """Tell what came too soon after what was told before it (:mod:`pipelines.live.pace`), and is due now.
+
+        Raises
+        ------
+        TransportError, PublishError
+            As :meth:`hear`.
+        """
+        return self._tell(self._pace.due())
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether nothing that was heard waits to be told; until then it is in no other place."""
+        return not self._pace.waiting
+
+    def _tell(self, coincidences: Sequence[Coincidence]) -> tuple[Change, ...]:
         told: list[Change] = []
-        for found in self._coincidences.heard(external):
+        for found in coincidences:
             change = self._change(found)
-            if change is not None:
+            if change is None:
+                self._pace.drop(found.gw.superevent_id)
+            elif self._pace.may(found, change):
                 self.publish(found)
+                self._pace.told(found, change)
                 told.append(change)
         return tuple(told)
 

@@ -66,7 +66,7 @@ class Hearer:
     """Takes notices, after as many errors as it is given."""
 
     def __init__(self, *errors: Exception) -> None:
-        self.ready = self.safe = True
+        self.ready = self.safe = self.caught_up = True
         self.errors = list(errors)
         self.taken: list[ExternalEvent] = []
 
@@ -75,6 +75,10 @@ class Hearer:
             raise self.errors.pop(0)
         self.taken.append(external)
         return ("joined",)
+
+    def catch_up(self) -> tuple[Change, ...]:
+        self.caught_up = True
+        return ("moved",)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from pipelines.live import external as module
 from pipelines.live import truth
+from pipelines.live.pace import AT_ONCE, Pace
 from pipelines.live.publisher import Publisher
 from stream.codec.alert import decode
 from stream.errors import CodecError, TransportError
@@ -166,3 +167,41 @@ def test_a_notice_of_before_has_no_effect_on_an_alert_of_another_time(kafka: Fak
     publisher.publish(child.candidate())
     publisher.close()
     assert said(kafka) == [("PRELIMINARY", None, None)]
+
+
+def test_of_a_thousand_updates_the_first_few_are_told_at_once_and_the_last_one_when_it_is_due(
+    kafka: FakeKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A telescope is not moved a thousand times; what was told in the end is what holds."""
+    now_s = [0.0]
+    publisher = ready(settings)
+    publisher._pace = Pace(lambda: now_s[0])
+    publisher.publish(child.candidate())
+    moved = [replace(GRB, gps_ns=GRB.gps_ns + (k % 7) * NS_PER_S // 5, revision=k) for k in range(1000)]
+    told = [change for notice in moved for change in publisher.hear(notice)]
+    assert told == ["joined"] + ["moved"] * AT_ONCE
+    assert not publisher.caught_up and publisher.catch_up() == ()
+    now_s[0] = 9.0
+    assert publisher.catch_up() == ()
+    now_s[0] = 10.0
+    assert publisher.catch_up() == ("moved",)
+    assert publisher.caught_up
+    assert publisher.hear(replace(GRB, revision=1000)) == () and not publisher.caught_up
+    assert publisher.hear(replace(moved[-1], revision=1001)) == () and publisher.caught_up  # as it was told
+    assert publisher.hear(retracted(GRB)) == ("left",)
+    publisher.close()
+    assert [difference for _, difference, _ in said(kafka)][-2:] == [1.7 + 0.2 * (999 % 7), None]
+
+
+def test_what_waits_to_be_told_is_heard_again_after_a_restart(kafka: FakeKafka, settings: Settings) -> None:
+    publisher = ready(settings)
+    publisher.publish(child.candidate())
+    for k in range(AT_ONCE + 5):
+        publisher.hear(replace(GRB, gps_ns=GRB.gps_ns + k * NS_PER_S // 5, revision=k))
+    last = replace(GRB, gps_ns=GRB.gps_ns + (AT_ONCE + 4) * NS_PER_S // 5, revision=AT_ONCE + 4)
+    assert not publisher.caught_up
+    publisher.close()
+    restarted = ready(settings)
+    assert restarted.hear(last) == ("moved",)
+    restarted.close()
+    assert said(kafka)[-1][1] == pytest.approx(1.7 + 0.2 * (AT_ONCE + 4))
