@@ -184,11 +184,11 @@ class Engine:
         alert = self._read(message)
         if alert is None:
             return None, Accepted(place)
+        identity = identity_of(alert, self._unix_ns())
         test = is_test(alert.superevent_id, alert.headers)
-        if test and not self._subscription.tests.get(message.source, True):
+        if test and not self._subscription.tests.get(message.source, True) and not self._follows(identity):
             self.passed_over["test"] += 1
             return None, Accepted(place)
-        identity = identity_of(alert, self._unix_ns())
         if self._state.knows(identity.key):
             self.passed_over["repeated"] += 1
             return None, Accepted(place)
@@ -205,6 +205,10 @@ class Engine:
             self.passed_over["refused"] += 1
             log.warning("not_an_alert", source=message.source, place=message.place, error=str(error))
             return None
+
+    def _follows(self, identity: Identity) -> bool:
+        """Whether it withdraws what was delivered: as a test of another source, or before tests were left out."""
+        return identity.is_retraction and bool(self._state.told(identity.superevent_id))
 
     def _in_order(self, identity: Identity) -> bool:
         """Whether an alert may still be acted upon: its event is not withdrawn, and nothing newer of it was delivered.
@@ -227,7 +231,7 @@ class Engine:
     def _delivered(
         self, alert: ReceivedAlert, identity: Identity, place: tuple[tuple[str, str, int], int] | None, test: bool
     ) -> tuple[Delivery | None, Accepted]:
-        told = self._state.told(identity.superevent_id)
+        told = self._told(identity)
         verdicts = tuple(_verdict(route, alert, identity, route.name in told) for route in self._subscription.routes)
         rules = tuple(verdict.rule for verdict in verdicts if verdict.delivered)
         if not rules and not self._subscription.all_alerts:
@@ -239,6 +243,12 @@ class Engine:
         if not jobs:
             return delivery, Accepted(place, identity, rules)
         return delivery, Accepted(place, identity, rules, jobs, alert.raw, delivery.to_keep())
+
+    def _told(self, identity: Identity) -> frozenset[str]:
+        """Return the rules that were told of an event; if a former one was, all hear of the retraction."""
+        told = self._state.told(identity.superevent_id)
+        names = frozenset(route.name for route in self._subscription.routes)
+        return told | names if identity.is_retraction and not told <= names else told
 
 
 def received(message: SourceMessage) -> ReceivedAlert:

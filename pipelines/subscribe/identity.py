@@ -15,9 +15,11 @@ from typing import Any
 from zlib import crc32
 
 from pipelines.subscribe.received import ReceivedAlert
+from stream.text import clean
 
 _FUTURE_NS = 60_000_000_000
 _TESTS = ("T", "M")
+_LONGEST_ID = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,10 @@ class Identity:
     ----------
     key : str
         SHA-256 of what it says, in hexadecimal.
-    superevent_id, alert_type : str
+    superevent_id : str
+        What its event is remembered by: a stranger's id is cleaned, and one of ours that could be LVK's is marked as
+        ours, for both count each day's from ``a``.
+    alert_type : str
     revision : int or None
         Where the alert tells it, as this pipeline's do.
     created_ns : int
@@ -69,11 +74,17 @@ def identity_of(alert: ReceivedAlert, now_unix_ns: int) -> Identity:
     latest_ns = now_unix_ns + _FUTURE_NS
     return Identity(
         key=content_key(record),
-        superevent_id=alert.superevent_id,
+        superevent_id=_event_of(alert),
         alert_type=str(record["alert_type"]),
         revision=number,
         created_ns=now_unix_ns if created_ns is None or not 0 <= created_ns <= latest_ns else created_ns,
     )
+
+
+def _event_of(alert: ReceivedAlert) -> str:
+    """Return what tells an event from others: its id, and whose it is."""
+    name = clean(alert.superevent_id, _LONGEST_ID)
+    return f"{name} of Tocsin" if name.startswith("S") and "gps_ns" in alert.extra else name
 
 
 def content_key(record: Mapping[str, Any]) -> str:

@@ -15,6 +15,12 @@ from typing import Any
 from pipelines.subscribe.database import Database
 
 _LONGEST_ERROR = 500
+_FARTHEST_NS = 600_000_000_000
+"""No job is put off so long: one that is due later was written before the clock was set back, and is due."""
+_FIRST_OF_ITS_EVENT = (
+    "NOT EXISTS (SELECT 1 FROM job AS before WHERE before.action = this.action AND before.superevent = this.superevent"
+    " AND before.died_ns IS NULL AND before.id < this.id)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +91,8 @@ class Queue:
                 _forget(run, done)
             row = run.execute(
                 "SELECT id, key, superevent, attempts, body, first_ns FROM job AS this WHERE action = ?"
-                " AND died_ns IS NULL AND next_ns <= ? AND NOT EXISTS (SELECT 1 FROM job AS before"
-                " WHERE before.action = this.action AND before.superevent = this.superevent"
-                " AND before.died_ns IS NULL AND before.id < this.id) ORDER BY id LIMIT 1",
-                (action, now_unix_ns),
+                f" AND died_ns IS NULL AND (next_ns <= ? OR next_ns > ?) AND {_FIRST_OF_ITS_EVENT} ORDER BY id LIMIT 1",
+                (action, now_unix_ns, now_unix_ns + _FARTHEST_NS),
             ).fetchone()
             if row is None:
                 return None
@@ -110,7 +114,10 @@ class Queue:
     def next_due_ns(self, action: str) -> int | None:
         """Return when the next job of an action is due; None where none waits."""
         with self._database.reading() as run:
-            due = run.execute("SELECT MIN(next_ns) FROM job WHERE action = ? AND died_ns IS NULL", (action,)).fetchone()
+            due = run.execute(
+                f"SELECT MIN(next_ns) FROM job AS this WHERE action = ? AND died_ns IS NULL AND {_FIRST_OF_ITS_EVENT}",
+                (action,),
+            ).fetchone()
         return None if due is None or due[0] is None else int(due[0])
 
     def done(self, job: Job) -> None:

@@ -205,6 +205,10 @@ def _holds(path: Path, raw: bytes) -> bool:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     except FileExistsError:
         return not path.is_symlink() and path.is_file() and path.stat().st_size == len(raw) and path.read_bytes() == raw
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(raw)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+    except BaseException:
+        path.unlink()  # half an alert would take the name of the whole one for ever
+        raise
     return True

@@ -372,3 +372,47 @@ def test_a_command_that_runs_at_the_end_is_ended_and_its_alert_stays(tmp_path: P
         while not (tmp_path / "begun").exists():
             time.sleep(0.01)
     assert Queue(database).waiting() == {"act": 1}
+
+
+class Stumbling(Noting):
+    """An action that meets what nobody foresaw, once."""
+
+    def run(self, call: Call) -> None:
+        super().run(call)
+        if len(self.calls) == 1:
+            raise MemoryError("no room")
+
+
+def test_what_nobody_foresaw_is_a_failure_and_the_action_goes_on(tmp_path: Path) -> None:
+    queued(database := Database(tmp_path), "one")
+    worker = Worker("act", Doing(action := Stumbling()), Queue(database), lambda: now_ns)
+    now_ns = 0
+    assert worker.step()
+    now_ns = 2 * SECOND
+    assert worker.step()
+    assert [attempt for _, _, attempt in action.calls] == [1, 2]
+
+
+def test_a_full_disk_for_temporary_files_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(ActionFailed, match="No space left"):
+        CommandAction((script(tmp_path, "exit 0"),), 5.0).run(a_call())
+
+
+def test_a_clock_that_was_set_back_holds_up_nothing(tmp_path: Path) -> None:
+    """A telescope's computer that began in another year, before it asked for the time."""
+    queued(database := Database(tmp_path), "one", now_ns=400 * 86_400 * SECOND)
+    assert Queue(database).take("act", SECOND) is not None
+
+
+def test_what_waits_behind_an_alert_of_its_event_is_not_due(tmp_path: Path) -> None:
+    """Nobody asks for it a hundred times a second, nor waits for it at the end."""
+    queued(database := Database(tmp_path), "one", "two")
+    queue = Queue(database)
+    first = queue.take("act", 0)
+    assert first is not None
+    queue.again(first, "not now", 300 * SECOND)
+    assert queue.next_due_ns("act") == 300 * SECOND

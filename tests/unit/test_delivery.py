@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,50 @@ def test_a_retraction_reaches_whoever_got_the_alert() -> None:
     assert kinds(found) == ["INITIAL", "RETRACTION"]
     assert [(v.judged.matched, v.followed) for v in found[1].verdicts] == [(False, True)]
     assert run(Given("local", values), routes=(only("UPDATE"),)) == []
+
+
+def test_a_retraction_follows_though_the_rules_have_other_names_by_now(tmp_path: Path) -> None:
+    """Who got the alert is the subscription: as when --where has become a preset."""
+    for routes, kind in (((only("INITIAL"),), "INITIAL"), ((replace(only("UPDATE"), name="tarot"),), "RETRACTION")):
+        database = Database(tmp_path / "x")
+        values = [as_avro(record("INITIAL", 1)), as_avro(record("RETRACTION", 2))][: 1 if kind == "INITIAL" else 2]
+        [found] = run(Given("local", values), state=State(database), routes=routes)
+        assert (kinds([found]), found.actions) == ([kind], ("slew",))
+        database.close()
+
+
+def test_a_retraction_of_what_was_delivered_follows_though_its_source_tells_no_tests() -> None:
+    event = "MS261122a"
+    told, withdrawn = as_avro(record("INITIAL", 1, event)), as_avro(record("RETRACTION", 2, event))
+    tests = {"local": True, "gcn": False}
+    assert kinds(run(Given("local", [told]), Given("gcn", [withdrawn]), tests=tests)) == ["INITIAL", "RETRACTION"]
+    assert run(Given("gcn", [told, withdrawn]), tests=tests) == []
+
+
+def test_an_event_of_ours_is_not_lvks_of_the_same_id() -> None:
+    """Both count a day's events from a: the retraction of one withdraws nothing of the other, nor overtakes it."""
+    ours = (("tocsin.gps_ns", b"1400000000000000000"),)
+    theirs, mine = (
+        as_avro(record("INITIAL", 5)),
+        [as_avro(record(k, s)) for k, s in (("INITIAL", 1), ("RETRACTION", 9))],
+    )
+    found = run(Given("gcn", [theirs]), Given("local", mine, ours))
+    assert kinds(found) == ["INITIAL", "INITIAL", "RETRACTION"]
+    later = as_avro(record("UPDATE", 7))
+    assert kinds(run(Given("local", mine, ours), Given("gcn", [theirs, later]))) == [
+        *kinds(found[1:]),
+        "INITIAL",
+        "UPDATE",
+    ]
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b", "x" * 1_000_000, "../x", "\x1b[2J"])
+def test_an_id_that_no_file_can_hold_stops_nobody(name: str, tmp_path: Path) -> None:
+    state = State(database := Database(tmp_path / "x"))
+    found = run(Given("gcn", [as_json(record("INITIAL", 1, name))]), state=state, routes=(only("INITIAL"),))
+    assert kinds(found) == ["INITIAL"]
+    job = Queue(database).take("slew", NOW_NS)
+    assert job is not None and job.superevent_id.isprintable() and len(job.superevent_id) <= 1000
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

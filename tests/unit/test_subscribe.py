@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import re
@@ -263,6 +264,23 @@ def test_a_different_alert_of_the_same_name_stays(tmp_path: Path) -> None:
     assert one.read_bytes() == first.raw
     assert other.read_bytes() == second.raw
     assert one != other == keep(second, tmp_path)
+
+
+def test_an_alert_is_kept_once_the_disk_has_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of it takes no name away from the whole."""
+    alert = receive(message(ours()[0]))
+
+    class Full(io.FileIO):
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr("pipelines.subscribe.received.os.fdopen", Full)
+            with pytest.raises(OSError, match="No space left"):
+                keep(alert, tmp_path)
+    assert keep(alert, tmp_path).read_bytes() == alert.raw
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_link_in_the_folder_is_not_followed(tmp_path: Path) -> None:

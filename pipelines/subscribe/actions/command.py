@@ -53,10 +53,13 @@ class CommandAction:
 
     def run(self, call: Call) -> None:
         """Start the command and wait for its end."""
-        with tempfile.TemporaryFile() as given:
-            given.write(call.body() + b"\n")
-            given.seek(0)
-            process = self._start(given, self._environ | variables(call))
+        try:
+            with tempfile.TemporaryFile() as given:
+                given.write(call.body() + b"\n")
+                given.seek(0)
+                process = self._start(given, self._environ | variables(call))
+        except OSError as error:
+            raise ActionFailed(f"no file can be made for the input of {self._words[0]}: {error}") from error
         self._running = process
         try:
             code = process.wait(self._timeout_s)

@@ -156,6 +156,8 @@ class Worker:
             raise
         except (TocsinError, ValueError, KeyError) as error:  # the state file holds what cannot be read any more
             self._give_up(job, clean(repr(error)))
+        except Exception as error:  # a supervisor: whatever one alert brings up, the action goes on
+            self._failed(job, clean(repr(error)))
         else:
             self._finished = job
             self.done += 1
