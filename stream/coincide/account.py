@@ -1,6 +1,7 @@
 """What is known of an external event from all of its notices, whatever their order: the newest that tells of it counts.
 
-Notices are ordered by when they were made, then by their number, then by when they were received. An update that tells
+Notices are ordered by when they were made, then by their number, then by when they were received. None was made after it
+was received, whatever it says: a mistaken date must not outrank all that follows. An update that tells
 of no place does not lose the one that a notice before it told; one that tells of a place replaces the region whole, for
 an old map must not outweigh a new position. A retraction is final: missions take back what was none, and what is an
 event after all comes under another identity. When the event was is not taken from it, for some tell their own time.
@@ -51,7 +52,8 @@ class Account:
 
 def rank(notice: ExternalEvent) -> Rank:
     """Return where a notice stands among those of its event: the higher, the newer."""
-    return -1 if notice.issued_ns is None else notice.issued_ns, notice.revision, notice.received_ns
+    issued_ns = -1 if notice.issued_ns is None else min(notice.issued_ns, notice.received_ns)
+    return issued_ns, notice.revision, notice.received_ns
 
 
 def with_notice(account: Account | None, notice: ExternalEvent) -> Account:

@@ -44,7 +44,13 @@ SECOND = burst(
     issued_ns=MERGER_NS + HOUR_NS, names=("GRB 150914A",), received_ns=MERGER_NS + HOUR_NS,
 )  # fmt: skip
 THIRD = burst(
-    1.8, alert_type="update", ra_deg=198.0, error_radius_deg=1.0, issued_ns=MERGER_NS + 2 * HOUR_NS, search=""
+    1.8,
+    alert_type="update",
+    ra_deg=198.0,
+    error_radius_deg=1.0,
+    issued_ns=MERGER_NS + 2 * HOUR_NS,
+    search="",
+    received_ns=MERGER_NS + 2 * HOUR_NS,
 )
 
 
@@ -187,3 +193,15 @@ def test_calls_come_from_any_thread() -> None:
     for thread in threads:
         thread.join()
     assert store.count() == (100, 100)
+
+
+def test_a_notice_that_says_it_was_made_long_after_it_was_received_outranks_none_that_follows() -> None:
+    """A mistaken date would pin an event's time, place and tense for ever."""
+    wrong = replace(FIRST, issued_ns=MERGER_NS + 10**6 * HOUR_NS, received_ns=MERGER_NS + HOUR_NS)
+    right = replace(SECOND, issued_ns=MERGER_NS + 2 * HOUR_NS, received_ns=MERGER_NS + 2 * HOUR_NS)
+    for order in ((wrong, right), (right, wrong)):
+        account = None
+        for notice in order:
+            account = with_notice(account, notice)
+        assert account is not None and account.event.gps_ns == right.gps_ns
+        assert account.event.alert_type == right.alert_type
