@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from delivering import run_until_ended
 
 import schemas
+from pipelines.show.reading import an_alert_each
 from pipelines.subscribe import Alert, subscribe
 from pipelines.subscribe.database import Database
 from pipelines.subscribe.engine import Engine, Subscription
 from pipelines.subscribe.kept import KeptSource, read_file
 from pipelines.subscribe.state import State
+from stream.codec.alert import decode_alert
 from stream.errors import ConfigurationError
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.producer import Producer
@@ -79,3 +83,31 @@ def test_it_is_committed_when_the_loop_comes_back(embedded: EmbeddedBroker, tmp_
             seen[-1].append(alert.superevent_id)
             break
     assert seen[0] == seen[1] != []
+
+
+@pytest.mark.kafka
+def test_the_last_ones_come_first_and_then_what_comes(embedded: EmbeddedBroker) -> None:
+    """Whatever partition they are in, by the broker's time."""
+    embedded.create_topic("last.alerts", 3)
+    settings = Settings(kafka=KafkaSettings(bootstrap_servers=embedded.bootstrap_servers, session_timeout_s=2))
+    producer = Producer(settings.kafka)
+    alerts = (value for _, value in an_alert_each())
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            value = next(alerts)
+            producer.send("last.alerts", decode_alert(value)["superevent_id"], value)
+            producer.flush()
+            time.sleep(0.005)
+
+    send(40)
+    stop, seen = threading.Event(), []
+    for alert in subscribe("local", topics=["last.alerts"], start="last:3", settings=settings, stop=stop):
+        seen.append(alert.superevent_id)
+        if len(seen) == 3:
+            send(2)
+        if len(seen) == 5:
+            stop.set()
+    producer.close()
+    expected = [event for event, _ in islice(an_alert_each(), 42)][-5:]
+    assert seen == expected
