@@ -1,10 +1,10 @@
 """What is known of an external event from all of its notices, whatever their order: the newest that tells of it counts.
 
-Notices are ordered by when they were made, then by their number, then by when they were received. None was made after it
-was received, whatever it says: a mistaken date must not outrank all that follows. An update that tells
-of no place does not lose the one that a notice before it told; one that tells of a place replaces the region whole, for
-an old map must not outweigh a new position. A retraction is final: missions take back what was none, and what is an
-event after all comes under another identity. When the event was is not taken from it, for some tell their own time.
+Notices are ordered by when they were made, then by their number, then by when they were received. None was made after
+it was received, whatever it says: a mistaken date must not outrank all that follows. An update that tells of no place
+does not lose the one that a notice before it told; one that tells of a place replaces the region whole, for an old map
+must not outweigh a new position. A retraction is final: missions take back what was none, and what is an event after
+all comes under another identity. When the event was is not taken from it, for some tell their own time.
 """
 
 from __future__ import annotations

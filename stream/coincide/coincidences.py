@@ -59,7 +59,9 @@ class Coincidences:
         self._store.close()
 
     def heard(self, external: ExternalEvent) -> tuple[Coincidence, ...]:
-        """Take a notice; return what coincides now with each superevent of its time, and of the time told before.
+        """Take a notice; return what coincides now with each superevent that it may concern.
+
+        That is, in whose window its event lies, or lay as it was told before.
 
         Raises
         ------
@@ -74,7 +76,7 @@ class Coincidences:
         near: dict[str, GwEvent] = {}
         for gps_ns in {now.gps_ns, now.gps_ns if before is None else before.gps_ns}:
             near |= {gw.superevent_id: gw for gw in self._store.gws_between(gps_ns - high, gps_ns - low)}
-        return tuple(self._now(gw) for gw in near.values())
+        return tuple(self._now(gw) for gw in near.values() if self._concerns(gw, before, now))
 
     def of(self, gw: GwEvent, told: Joined | None = None) -> Coincidence | None:
         """Take what a superevent's alert is about to say; return what coincides with it now.
@@ -142,6 +144,13 @@ class Coincidences:
         found = [found for external in may if (found := self._judged(gw, external)) is not None]
         best_one = best(found)
         return Coincidence(gw, None) if best_one is None else self._combined(best_one)
+
+    def _concerns(self, gw: GwEvent, before: ExternalEvent | None, now: ExternalEvent) -> bool:
+        """Return whether a notice may change what coincides: one that takes back, or follows what is not known, may."""
+        if now.alert_type == "retraction" or (before is None and now.alert_type != "initial"):
+            return True
+        may = self._in_window_of(gw)
+        return any(may(event.source, event.search, event.gps_ns) for event in (before, now) if event is not None)
 
     def _is_real(self, external: ExternalEvent) -> bool:
         return self._kind != "production" or external.tense in _REAL
