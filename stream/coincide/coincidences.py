@@ -146,8 +146,8 @@ class Coincidences:
         return Coincidence(gw, None) if best_one is None else self._combined(best_one)
 
     def _concerns(self, gw: GwEvent, before: ExternalEvent | None, now: ExternalEvent) -> bool:
-        """Return whether a notice may change what coincides: one that takes back, or follows what is not known, may."""
-        if now.alert_type == "retraction" or (before is None and now.alert_type != "initial"):
+        """Return whether a notice may change what coincides: one that takes back always may."""
+        if now.alert_type == "retraction":
             return True
         may = self._in_window_of(gw)
         return any(may(event.source, event.search, event.gps_ns) for event in (before, now) if event is not None)
