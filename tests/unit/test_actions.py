@@ -278,6 +278,25 @@ def test_what_fails_is_tried_again_later_and_given_up_in_the_end(tmp_path: Path)
     assert len({key for _, key, _ in action.calls}) == 1
 
 
+@pytest.mark.parametrize("error", [OSError("no space left"), RuntimeError("a mistake of ours")])
+def test_whatever_an_action_raises_it_is_tried_again(tmp_path: Path, error: Exception) -> None:
+    queued(database := Database(tmp_path / "x"), "a")
+
+    class Broken(Noting):
+        def run(self, call: Call) -> None:
+            super().run(call)
+            if call.attempt == 1:
+                raise error
+
+    action, now_s = Broken(), [0.0]
+    worker = Worker("act", Doing(action), Queue(database), lambda: round(now_s[0] * SECOND))
+    assert worker.step() and worker.fails
+    now_s[0] = 1.0
+    while worker.step():
+        pass
+    assert (len(action.calls), worker.done, Queue(database).waiting()) == (2, 1, {})
+
+
 def test_back_off_doubles_and_has_a_bound() -> None:
     assert [backoff_s(k) for k in (1, 2, 3, 9, 10, 10_000)] == [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]
 

@@ -14,7 +14,7 @@ import structlog
 from pipelines.subscribe.actions.action import Action, Call
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.queue import Job, Queue
-from stream.errors import ActionFailed, StateError, TocsinError
+from stream.errors import ActionFailed, DataError, StateError
 from stream.text import clean
 
 log = structlog.get_logger()
@@ -154,7 +154,7 @@ class Worker:
             self._failed(job, clean(str(error)))
         except StateError:
             raise
-        except (TocsinError, ValueError, KeyError) as error:  # the state file holds what cannot be read any more
+        except DataError as error:  # the state file holds what cannot be read any more
             self._give_up(job, clean(repr(error)))
         except Exception as error:  # a supervisor: whatever one alert brings up, the action goes on
             self._failed(job, clean(repr(error)))
