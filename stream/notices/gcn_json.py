@@ -41,7 +41,7 @@ def read_json(data: object, notice: Notice) -> tuple[tuple[ExternalEvent, Fields
     if not isinstance(data, Mapping):
         raise NoticeRefused("not_a_notice", f"JSON that is a {type(data).__name__}: a notice is an object")
     mission = _mission_of(data, notice.topic)
-    parts = _parts(data, mission, notice.topic)
+    parts = _parts(data, mission)
     if len(parts) > _MOST_EVENTS or len(parts) * len(notice.raw) > _MOST_BYTES:
         raise NoticeRefused(
             "too_many", f"{len(parts)} events in a notice of {len(notice.raw)} bytes: at most {_MOST_EVENTS}"
@@ -97,7 +97,7 @@ def _variant(found: Mission, data: Mapping[str, object], topic: str) -> Mission:
     return found
 
 
-def _parts(data: Mapping[str, object], mission: Mission, topic: str) -> list[Mapping[str, object]]:
+def _parts(data: Mapping[str, object], mission: Mission) -> list[Mapping[str, object]]:
     """Return what each event of a notice is told by, in the names of the schema's core."""
     if mission.source == "IceCube-LVK":
         return _neutrinos(data)
@@ -105,13 +105,13 @@ def _parts(data: Mapping[str, object], mission: Mission, topic: str) -> list[Map
         return _targets(data)
     nested = data.get("localization")
     whole = {**nested, **data} if isinstance(nested, Mapping) else data
-    return [{**whole, "alert_tense": "test"} if _is_of_tests(data, topic) else whole]
+    return [{**whole, "alert_tense": "test"} if _is_of_tests(data) else whole]
 
 
-def _is_of_tests(data: Mapping[str, object], topic: str) -> bool:
-    """Whether a notice is of a stream of tests, whatever it says itself: BurstCube's say that they are current."""
+def _is_of_tests(data: Mapping[str, object]) -> bool:
+    """Whether a notice's schema is one of tests, whatever it says itself: BurstCube's say that they are current."""
     path = _GCN_SCHEMA.fullmatch(_word(data, "$schema"))
-    return topic.endswith(".test") or bool(path and path[1].rpartition("/")[2].startswith("test."))
+    return bool(path and path[1].rpartition("/")[2].startswith("test."))
 
 
 def _neutrinos(data: Mapping[str, object]) -> list[Mapping[str, object]]:

@@ -163,6 +163,11 @@ def test_tests_are_told_apart_and_what_did_not_happen_is_refused() -> None:
     assert read_one(grb(alert_tense="injection")).tense == "injection"
     assert read_one(grb(**{"$schema": SCHEMA + "burstcube/test.schema.json"})).tense == "test"
     assert read_one(grb(), topic="gcn.notices.burstcube.test").tense == "test"
+    drill: dict[str, object] = {"id": "1", "trigger_time": "2024-05-18T00:00:00Z"}
+    tenses = [read_one(drill, topic=f"snews.alert{what}").tense for what in ("", "-test", "-firedrill")]
+    assert tenses == ["current", "test", "test"], "a fire drill is no supernova"
+    assert read_one(grb(alert_tense="injection"), topic="notices.test").tense == "injection"
+    assert read_one(grb(), topic="gcn.notices.latest").tense == "current"
     assert refusal(grb(alert_tense="commanded")) == "commanded"
     assert refusal(grb(alert_tense="planned")) == "planned"
 
