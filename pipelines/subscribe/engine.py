@@ -64,6 +64,8 @@ class Subscription:
         Leave out what a newer alert of its event overtook, and what a retraction withdrew before it came.
     all_alerts : bool
         Hand on what no rule asks for too, for people to see why.
+    keeping : frozenset of str
+        Actions that keep alerts: they have those too whose event is withdrawn before it is their turn.
     """
 
     routes: tuple[Route, ...] = (Route(),)
@@ -71,6 +73,7 @@ class Subscription:
     tests: Mapping[str, bool] = field(default_factory=dict)
     in_order: bool = True
     all_alerts: bool = False
+    keeping: frozenset[str] = frozenset()
 
 
 class Engine:
@@ -239,7 +242,7 @@ class Engine:
             return None, Accepted(place, identity)
         actions = tuple(dict.fromkeys(a for r in self._subscription.routes if r.name in rules for a in r.actions))
         delivery = Delivery.of(alert, identity, self._subscription.name, verdicts, actions, test)
-        jobs = tuple(NewJob(action, identity.key) for action in actions)
+        jobs = tuple(NewJob(action, identity.key, action in self._subscription.keeping) for action in actions)
         if not jobs:
             return delivery, Accepted(place, identity, rules)
         return delivery, Accepted(place, identity, rules, jobs, alert.raw, delivery.to_keep())

@@ -65,6 +65,11 @@ class Asked:
         kept = any(doing.action.kind != "file" for doing in self.doings.values())
         return self.name is not None or kept or any(source in _PUBLIC for source in self.sources)
 
+    @property
+    def keeping(self) -> frozenset[str]:
+        """The actions that keep alerts."""
+        return frozenset(name for name, doing in self.doings.items() if doing.action.kind == "file")
+
     def delivers_tests(self) -> dict[str, bool]:
         """Return whether test alerts are delivered, by source."""
         return {source: source not in _PUBLIC if self.tests is None else self.tests for source in self.sources}
@@ -118,7 +123,7 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
         yield Engine(
             sources,
             state,
-            Subscription(asked.routes, name, asked.delivers_tests(), in_order=bool(name)),
+            Subscription(asked.routes, name, asked.delivers_tests(), in_order=bool(name), keeping=asked.keeping),
             workers.wake,
             ready=workers.ready,
             each=each,

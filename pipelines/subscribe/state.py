@@ -39,10 +39,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """Something to be done about an alert: by which action; ``key`` is the same however often it is tried."""
+    """Something to be done about an alert: by which action; ``key`` is the same however often it is tried.
+
+    ``lasts`` says that it is done though the event is withdrawn meanwhile, as where alerts are kept.
+    """
 
     action: str
     key: str
+    lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,7 @@ class State:
         self, run: sqlite3.Connection, accepted: Accepted, identity: Identity, waiting: dict[str, int], now_ns: int
     ) -> None:
         if identity.is_retraction:
-            for job in accepted.jobs:
+            for job in (job for job in accepted.jobs if not job.lasts):
                 waiting[job.action] = waiting.get(job.action, 0) - _withdraw(run, job.action, identity, now_ns)
         told = json.dumps(accepted.told)
         body = run.execute("INSERT INTO body (raw, told) VALUES (?, ?)", (accepted.raw, told)).lastrowid

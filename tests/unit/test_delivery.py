@@ -291,6 +291,14 @@ def test_an_alert_that_waits_when_its_event_is_withdrawn_is_not_acted_upon(tmp_p
     assert queue.waiting() == {} and queue.dead() == []
 
 
+def test_who_keeps_alerts_has_those_of_a_withdrawn_event_too(tmp_path: Path) -> None:
+    """An archive is no telescope: it does not matter what was withdrawn before it was written."""
+    values = [as_avro(record(*a)) for a in (("INITIAL", 1), ("UPDATE", 2), ("RETRACTION", 3))]
+    state = State(database := Database(tmp_path / "x"))
+    run(Given("local", values), state=state, routes=(only("INITIAL"),), keeping=frozenset({"slew"}))
+    assert Queue(database).waiting() == {"slew": 3}
+
+
 def test_a_full_queue_makes_dead_letters_and_lets_retractions_in(tmp_path: Path) -> None:
     state = State(database := Database(tmp_path / "x"), most_waiting=2)
     values = [as_avro(record("INITIAL", k, f"S26112{k}a")) for k in range(4)] + [
