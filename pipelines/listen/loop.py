@@ -15,6 +15,7 @@ from stream.records import ExternalEvent
 
 _POLL_S = 0.1
 _IDLE_S = 0.02
+_TURN_S = 5.0
 
 
 @dataclass(slots=True)
@@ -76,7 +77,11 @@ def listen(parts: Listening) -> None:
 def _turn(parts: Listening, source: Source, timeout_s: float) -> bool:
     """Take what a source has; return whether to go on."""
     messages = source.poll(timeout_s)
-    events = [event for message in messages for event in parts.reader.events(message, parts.monotonic())]
+    events: list[ExternalEvent] = []
+    for message in messages:
+        events += parts.reader.events(message, parts.monotonic())
+        if parts.monotonic() - parts.turned_s > _TURN_S:  # a batch of maps may take minutes to read
+            parts.meanwhile()
     if not _handed_on(parts, events):
         return False
     source.done(messages)

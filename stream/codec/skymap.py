@@ -136,7 +136,7 @@ def _multi_order(table: FitsTable) -> tuple[IntArray, FloatArray, tuple[FloatArr
     uniq = _column(table, "UNIQ").reshape(-1)
     if uniq.dtype.kind != "i":
         raise CodecError("sky map's column UNIQ is not of whole numbers")
-    density = _column(table, "PROBDENSITY").reshape(-1).astype(np.float64)
+    density = _density(table, "PROBDENSITY").reshape(-1).astype(np.float64)
     raw = _distances(table)
     lengths = {len(uniq), len(density), *(column.size for column in raw or ())}
     if len(lengths) > 1 or not 12 <= len(uniq) <= MAX_PIXELS:
@@ -149,7 +149,7 @@ def _flat(table: FitsTable, *, ring: bool) -> tuple[IntArray, FloatArray, tuple[
     if table.header.get("INDXSCHM", "IMPLICIT") != "IMPLICIT":
         raise CodecError("sky map is flat and of a part of the sky (INDXSCHM EXPLICIT): the whole sky is read")
     name = next((n for n in ("PROB", "PROBABILITY", "PROBDENSITY") if n in table.columns), "PROB")
-    columns = [_column(table, name), *(_distances(table) or ())]
+    columns = [_density(table, name), *(_distances(table) or ())]
     count = columns[0].size
     order = (count // 12).bit_length() // 2
     if count != 12 << (2 * order) or order > MAX_FLAT_ORDER:
@@ -177,6 +177,14 @@ def _column(table: FitsTable, name: str) -> AnyArray:
     if name not in table.columns:
         raise CodecError(f"sky map has no column {name} of numbers; it has {_shown(', '.join(table.columns))}")
     return table.columns[name]
+
+
+def _density(table: FitsTable, name: str) -> AnyArray:
+    """Return a column of probabilities: no whole numbers, of a byte each, or a short file were a map of 12 million."""
+    column = _column(table, name)
+    if column.dtype.kind != "f":
+        raise CodecError(f"sky map's column {name} is of whole numbers: probabilities are expected")
+    return column
 
 
 def _distances(table: FitsTable) -> tuple[AnyArray, ...] | None:

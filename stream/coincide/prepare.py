@@ -1,7 +1,7 @@
 """An external event's place as it is compared, prepared once, when its notice is heard: no alert waits for a stranger.
 
 ``ExternalEvent ─prepared→`` the same, with a sky map of few pixels where reading or drawing its own takes long. A map
-of 12 million pixels in a message of 2 MB takes two seconds to read and fifteen to compare; a polygon of 64 corners may
+of some million pixels in a message of 2 MB takes a second to read and many to compare; a polygon of 64 corners may
 take two to draw. Whoever hears a notice pays for it; the first alert of a superevent, which is compared with those in
 its window, reads small maps alone.
 """

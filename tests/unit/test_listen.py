@@ -201,6 +201,21 @@ def test_what_was_not_acknowledged_at_the_end_is_not_done_with() -> None:
     assert (source.finished, heard) == ([], [])
 
 
+def test_notices_that_take_long_to_read_cost_no_membership() -> None:
+    """Groups give up a member that has not come by for minutes; a batch may hold two hundred large maps."""
+    now_s = [0.0]
+
+    def slow(payload: bytes, received_ns: int, topic: str) -> tuple[ExternalEvent, ...]:
+        now_s[0] += 2.0
+        return read_plain(payload, received_ns, topic)
+
+    source = Script([notice(str(k)) for k in range(12)])
+    parts = Listening([source], NoticeReader(slow, Tally()), NoSink(), monotonic=lambda: now_s[0], turned_s=0.0)
+    listen(parts)
+    assert source.held == 4
+    assert len(source.finished) == 12
+
+
 def test_whoever_has_heard_enough_ends_it() -> None:
     source, heard = Script([notice("a"), notice("b"), notice("c")], [notice("d")]), list[str]()
     each, _ = reader()

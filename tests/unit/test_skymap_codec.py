@@ -94,6 +94,7 @@ WRONG = {
     "UNIQ beyond order 29": (fits({"UNIQ": UNIQ + (1 << 62), "PROBDENSITY": DENSITY}), "a pixel that is none"),
     "negative UNIQ": (fits({"UNIQ": -UNIQ, "PROBDENSITY": DENSITY}), "a pixel that is none"),
     "UNIQ of floats": (fits({"UNIQ": UNIQ.astype(float), "PROBDENSITY": DENSITY}), "not of whole numbers"),
+    "density of whole numbers": (fits({"UNIQ": UNIQ, "PROBDENSITY": UNIQ}), "PROBDENSITY is of whole numbers"),
     "negative density": (fits({"UNIQ": UNIQ, "PROBDENSITY": NEGATIVE}), "negative or not finite"),
     "infinite density": (fits({"UNIQ": UNIQ, "PROBDENSITY": ENDLESS}), "negative or not finite"),
     "no number": (fits({"UNIQ": UNIQ, "PROBDENSITY": NO_NUMBER}), "negative or not finite"),
