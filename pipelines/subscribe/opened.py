@@ -85,13 +85,15 @@ def open_source(
     group = begin.group or f"{kafka.group_id}-{uuid.uuid4().hex[:12]}"
     if source == "scimma" and not group.startswith(f"{kafka.sasl_username}-"):
         group = f"{kafka.sasl_username}-{group}"  # SCiMMA lets nobody read in another's group
+    asked = topics_of(source, settings, topics)
+    fresh = state.asks_anew(source, asked)
     places = state.places(source) if begin.start is None else {}
-    start = begin.start if begin.start is not None else ("unread" if places else "latest")
+    # What came to a topic that was read, or waited for, is new; a topic that nobody asked for begins with what comes.
+    start = begin.start if begin.start is not None else ("unread" if places and not fresh else "latest")
     silence = None
     if source in HEARTBEATS:
         silence = SilenceWatch(source, HEARTBEATS[source], settings.listen.silence_s, time.monotonic())
     reading = Reading(places, "subscriber" if begin.group else None, _PROMPT)
-    asked = topics_of(source, settings, topics)
     clock: Clock = SystemClock()
     opened = KafkaSource(source, kafka, asked, group, clock, start, silence, reading=reading)
     if isinstance(start, str) and start.startswith(LAST):

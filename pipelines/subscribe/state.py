@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,6 +106,16 @@ class State:
         with self._database.transaction() as run:
             run.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, uuid.uuid4().hex[:12]))
             return str(run.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0])
+
+    def asks_anew(self, source: str, topics: Sequence[str]) -> frozenset[str]:
+        """Return the topics of a source that were never asked for before; from now on they were."""
+        names = {f"topic {source}:{topic}": topic for topic in topics}
+        with self._database.transaction() as run:
+            fresh = {
+                name for name in names
+                if run.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (name,)).rowcount
+            }  # fmt: skip
+        return frozenset(names[name] for name in fresh)
 
     def knows(self, key: str) -> bool:
         """Return whether an alert was delivered, or passed over, before."""

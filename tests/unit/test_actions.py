@@ -383,6 +383,26 @@ def test_files_are_waited_for_unless_their_disk_fails(tmp_path: Path) -> None:
     assert Workers({"other": Doing(Noting())}, Queue(database)).ready()
 
 
+def test_a_disk_that_hangs_holds_up_neither_stream_nor_other_actions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued(database := Database(tmp_path / "x"), *(f"{k:03d}" for k in range(402)))
+    begun, answers = threading.Event(), threading.Event()
+
+    class Hanging(Noting):
+        def run(self, call: Call) -> None:
+            begun.set()
+            answers.wait(60)
+
+    monkeypatch.setattr("pipelines.subscribe.actions.worker._STUCK_S", -1.0)
+    workers = Workers({"act": Doing(Hanging())}, Queue(database), finish_s=0.0)
+    assert not workers.ready()
+    with workers:
+        assert begun.wait(60)
+        assert workers.ready()
+        answers.set()
+
+
 def test_a_command_that_runs_at_the_end_is_ended_and_its_alert_stays(tmp_path: Path) -> None:
     queued(database := Database(tmp_path / "x"), "a")
     action = CommandAction((script(tmp_path, f"touch {tmp_path}/begun; sleep 1000"),), 1000.0)

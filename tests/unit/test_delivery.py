@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,13 +21,15 @@ from pipelines.subscribe.actions import Call
 from pipelines.subscribe.database import Database, check_name
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.engine import Engine, Subscription
+from pipelines.subscribe.opened import Begin, open_source
 from pipelines.subscribe.queue import Queue
 from pipelines.subscribe.received import ReceivedAlert
 from pipelines.subscribe.routes import Judged, Route
-from pipelines.subscribe.state import State
+from pipelines.subscribe.state import Accepted, State
 from stream.codec.alert import encode_alert
 from stream.errors import ConfigurationError, StateError
 from stream.kafka.consumer import Message
+from stream.settings import Settings
 
 NOW_NS = 1_800_000_000_000_000_000
 EVENT = {
@@ -337,6 +340,24 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_done_with(tmp_path: Pa
     with pytest.raises(StateError, match="free its disk"):
         list(engine_of(source, state=state).deliveries(threading.Event()))
     assert source.placed == 0
+
+
+def test_a_topic_that_is_asked_for_later_begins_with_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No telescope is slewed to what came to it weeks ago; what came meanwhile to those that were asked for is new."""
+    begins: list[str | int] = []
+
+    def opening(
+        name: str, kafka: Any, topics: Any, group: str, clock: Any, start: str | int, *_: Any, **__: Any
+    ) -> None:
+        begins.append(start)
+
+    monkeypatch.setattr(sys.modules[open_source.__module__], "KafkaSource", opening)
+    state = State(Database(None))
+    for topics in (["t"], ["t"], ["t", "u"], ["t", "u"]):
+        open_source("local", Settings(), state, Begin(None, "group"), {}, topics)
+        state.accept(Accepted((("local", "t", 0), 7)))
+        state.flush(NOW_NS)
+    assert begins == ["latest", "unread", "latest", "unread"]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "a b", "\n"])

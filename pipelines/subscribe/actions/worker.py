@@ -21,6 +21,7 @@ log = structlog.get_logger()
 _FIRST_S, _LONGEST_S = 1.0, 300.0
 _IDLE_S = 1.0
 _MOST_FILES = 400
+_STUCK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self.done = self.failed = self.dead = 0
         self.fails = False
+        self._begun_s: float | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -113,6 +115,12 @@ class Worker:
     def kind(self) -> str:
         """That of its action."""
         return self._doing.action.kind
+
+    @property
+    def hangs(self) -> bool:
+        """Whether what runs now takes long, as a file on a disk that answers no more."""
+        begun_s = self._begun_s
+        return begun_s is not None and time.monotonic() - begun_s > _STUCK_S
 
     def cancel(self) -> None:
         """End what runs now."""
@@ -148,6 +156,7 @@ class Worker:
         self._finished = None
         if job is None:
             return False
+        self._begun_s = time.monotonic()
         try:
             self._doing.action.run(self._call(job))
         except ActionFailed as error:
@@ -162,6 +171,8 @@ class Worker:
             self._finished = job
             self.done += 1
             self.fails = False
+        finally:
+            self._begun_s = None
         return True
 
     def _call(self, job: Job) -> Call:
@@ -219,11 +230,11 @@ class Workers:
         return sum(worker.dead for worker in self._workers.values())
 
     def ready(self) -> bool:
-        """Whether more may be read: files are written as fast as alerts are read, unless their disk fails.
+        """Whether more may be read: files are written as fast as alerts are read, unless their disk fails or hangs.
 
         Whoever reads a topic from its beginning would else queue all of it. No other action is ever waited for.
         """
-        files = [worker for worker in self._workers.values() if worker.kind == "file" and not worker.fails]
+        files = [one for one in self._workers.values() if one.kind == "file" and not (one.fails or one.hangs)]
         if not files:
             return True
         waiting = self._queue.waiting()
