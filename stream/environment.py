@@ -20,9 +20,11 @@ from stream.errors import ConfigurationError
 PREFIX = "TOCSIN_"
 _NOT_SETTINGS = {
     "TOCSIN_TEST_DATA", "TOCSIN_KAFKA_HOME", "TOCSIN_REQUIRE_KAFKA", "TOCSIN_FUZZ_SEED", "TOCSIN_FUZZ_COUNT",
-    "TOCSIN_CONFIG",
+    "TOCSIN_CONFIG", "TOCSIN_WEBHOOK_SECRET",
+    "TOCSIN_SUPEREVENT_ID", "TOCSIN_ALERT_TYPE", "TOCSIN_TIME", "TOCSIN_FAR_HZ", "TOCSIN_TEST", "TOCSIN_KEY",
+    "TOCSIN_ATTEMPT",
 }  # fmt: skip
-"""Variables of the tests and of the command line."""
+"""Variables of the tests, of the command line, and those that the command of an alert finds, which may start ours."""
 
 _OF_SERVICE = re.compile(
     r"TOCSIN(_[A-Z0-9]+)*_(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9]+)*=\d+|PORT=[a-z]+://.*|PORT_\d+_[A-Z]+(_[A-Z]+)?=.*)"

@@ -20,13 +20,15 @@ from delivering import an_alert, queued
 from pydantic import ValidationError
 
 from pipelines.subscribe.actions import ActionSettings, Call, Workers, make_action
-from pipelines.subscribe.actions.command import CommandAction
+from pipelines.subscribe.actions.command import CommandAction, variables
 from pipelines.subscribe.actions.http import Poster, Target, target_of
+from pipelines.subscribe.actions.settings import WEBHOOK_SECRET
 from pipelines.subscribe.actions.webhook import SlackAction, WebhookAction, sign
 from pipelines.subscribe.actions.worker import Doing, Recent, Worker, backoff_s
 from pipelines.subscribe.database import Database
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.queue import Queue
+from stream.environment import read
 from stream.errors import ActionFailed, ConfigurationError
 
 SECOND = 1_000_000_000
@@ -75,6 +77,11 @@ def test_a_command_gets_the_alert_on_its_input_and_few_values_in_its_environment
     assert env["MINE"] == "yes"
     assert "hidden" not in env.values()
     assert (tmp_path / "args").read_text() == "--to|$(touch /tmp/x) `id`;|"
+
+
+def test_what_stands_in_the_environment_for_actions_is_not_taken_for_a_setting() -> None:
+    """A webhook is signed, and the command of an alert may itself start ours."""
+    assert read(variables(a_call()) | {WEBHOOK_SECRET: "hidden"}, {}) == {}
 
 
 def test_a_command_that_ends_otherwise_than_with_0_failed(tmp_path: Path) -> None:
