@@ -173,16 +173,21 @@ def _print(delivery: Delivery, as_json: bool) -> None:
 
 
 def _from_the_beginning_of_what_is_to_come(settings: Settings, asked: Asked) -> Asked:
-    """Begin at the beginning of a topic that is yet to be made: all that comes to it is new."""
+    """Begin at the beginning of topics that are yet to be made: all that comes to them is new.
+
+    Where one of them is there already, its beginning is long past; and who has a place goes on there.
+    """
     from dataclasses import replace
 
     from pipelines.cli.waiting import is_there
     from pipelines.subscribe.opened import topics_of
 
-    if "local" not in asked.sources or asked.start not in (None, "latest"):
+    if asked.sources != ("local",) or asked.start not in (None, "latest"):
         return asked
-    absent = [is_there(settings, topic) is False for topic in topics_of("local", settings, asked.topics)]
-    return replace(asked, start="earliest") if any(absent) and asked.sources == ("local",) else asked
+    there = [is_there(settings, topic) for topic in topics_of("local", settings, asked.topics)]  # each is told of
+    if any(found is not False for found in there):
+        return asked
+    return replace(asked, if_new="earliest") if asked.start is None else replace(asked, start="earliest")
 
 
 def _start(text: str | None) -> str | int | None:

@@ -40,10 +40,13 @@ class Begin:
         An int is a Unix time in nanoseconds; None goes on where it was, or begins with what comes.
     group : str
         Consumer group at each source; empty where nothing is remembered.
+    if_new : {"latest", "earliest"}
+        Where None begins if there is no place to go on from: at the end, or at the beginning of what is yet to be made.
     """
 
     start: str | int | None = None
     group: str = ""
+    if_new: str = "latest"
 
 
 def topics_of(source: str, settings: Settings, asked: Sequence[str]) -> tuple[str, ...]:
@@ -89,7 +92,7 @@ def open_source(
     fresh = state.asks_anew(source, asked)
     places = state.places(source) if begin.start is None else {}
     # What came to a topic that was read, or waited for, is new; a topic that nobody asked for begins with what comes.
-    start = begin.start if begin.start is not None else ("unread" if places and not fresh else "latest")
+    start = begin.start if begin.start is not None else ("unread" if places and not fresh else begin.if_new)
     silence = None
     if source in HEARTBEATS:
         silence = SilenceWatch(source, HEARTBEATS[source], settings.listen.silence_s, time.monotonic())

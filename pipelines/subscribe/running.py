@@ -47,6 +47,8 @@ class Asked:
         Whether test alerts are delivered; without an answer a broker of one's own delivers them, a public one not.
     written : str
         Rules and actions as they were written: a name is drawn from it where none is given.
+    if_new : {"latest", "earliest"}
+        See :class:`pipelines.subscribe.opened.Begin`.
     """
 
     sources: tuple[str, ...] = ("local",)
@@ -58,6 +60,7 @@ class Asked:
     folder: Path | None = None
     tests: bool | None = None
     written: str = ""
+    if_new: str = "latest"
 
     @property
     def remembers(self) -> bool:
@@ -113,7 +116,7 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
         stack.callback(database.close)
         state = State(database) if name else State(database, most_waiting=_MOST_IN_MEMORY)
         queue = Queue(database)
-        begin = Begin(asked.start, f"tocsin-{name}-{state.once('group')}" if name else "")
+        begin = Begin(asked.start, f"tocsin-{name}-{state.once('group')}" if name else "", asked.if_new)
         sources = _sources(settings, asked, state, begin, environ, stack)
         workers = Workers(asked.doings, queue)
         if not name:

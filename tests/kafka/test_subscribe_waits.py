@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,6 +73,19 @@ def test_a_topic_that_is_not_there_is_named_once_and_its_first_alert_is_received
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out.split()[0]) == (0, "TS150914a"), err
     assert "waiting" not in err
+
+
+def test_a_topic_that_is_there_does_not_begin_anew_because_another_is_not(broker: EmbeddedBroker, start: Start) -> None:
+    """What came to it long ago is no alert of now."""
+    broker.create_topic("alerts.gw")
+    send_alert(broker)
+    topics = ("--topic", "alerts.gw", "--topic", "later")
+    process = start("subscribe", "--broker", broker.bootstrap_servers, *topics, "--timeout", "60", "-n", "1")
+    assert read_until(process.stderr, "partitions_assigned")
+    time.sleep(1.0)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert out == "", err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)])

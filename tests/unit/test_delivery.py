@@ -357,7 +357,9 @@ def test_a_topic_that_is_asked_for_later_begins_with_what_comes(monkeypatch: pyt
         open_source("local", Settings(), state, Begin(None, "group"), {}, topics)
         state.accept(Accepted((("local", "t", 0), 7)))
         state.flush(NOW_NS)
-    assert begins == ["latest", "unread", "latest", "unread"]
+    open_source("local", Settings(), state, Begin(None, "group", "earliest"), {}, ["t"])
+    open_source("local", Settings(), State(Database(None)), Begin(None, "group", "earliest"), {}, ["t"])
+    assert begins == ["latest", "unread", "latest", "unread", "unread", "earliest"]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "a b", "\n"])
