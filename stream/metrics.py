@@ -41,6 +41,7 @@ EXTERNAL_STORE_ERRORS = Counter(
 EXTERNAL_NOT_COMPARED = Counter(
     "tocsin_external_events_not_compared_total", "Events of other messengers that could not be compared with an event."
 )
+EXTERNAL_LISTENING = Gauge("tocsin_external_listening", "1 while events of other messengers are read, 0 after a fault.")
 EXTERNAL_EVENTS = Counter(
     "tocsin_external_events_total",
     "Events of other messengers that were taken, by source and outcome: kept, or told (in an alert).",

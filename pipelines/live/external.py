@@ -1,11 +1,10 @@
 """Other messengers, live: from their topic into the events' loop, by a thread of its own.
 
 A notice's place on the topic moves on when it is kept and what follows from it is on disk, also what has to wait since
-too much was told of late; whatever kills the daemon,
-it is heard again, and a notice that was taken before changes nothing. One that cannot be read is counted, named with
-its place and passed over. While none can be taken, as until the alert topic has been read or while the disk is full,
-the topic is paused and polls go on. The search does not depend on any of this: what ends here is logged, and the daemon
-goes on.
+too much was told of late; whatever kills the daemon, it is heard again, and a notice that was taken before changes
+nothing. One that cannot be read is counted, named with its place and passed over. While none can be taken, as until the
+alert topic has been read or while the disk is full, the topic is paused and polls go on. The search does not depend on
+any of this: what goes wrong here is logged and tried again, and the daemon goes on.
 """
 
 from __future__ import annotations
@@ -142,15 +141,17 @@ class ExternalEvents:
         while not self._closed.is_set():
             try:
                 self._turn()
+                metrics.EXTERNAL_LISTENING.set(1)
+                continue
             except Fenced as error:
                 log.error("external_events_ended", error=str(error))
-                return
+                self._closed.set()
             except TransportError as error:
                 log.error("external_events_not_read", error=str(error))
-                self._closed.wait(_AGAIN_S)
             except Exception as error:  # the search must not end because nobody listens any more
-                log.error("external_events_died", error=repr(error), exc_info=True)
-                return
+                log.error("external_events_failed", error=repr(error), exc_info=True)
+            metrics.EXTERNAL_LISTENING.set(0)
+            self._closed.wait(_AGAIN_S)
 
     def _turn(self) -> None:
         self._consumer.pause(bool(self._waiting) or not self._hearer.ready)

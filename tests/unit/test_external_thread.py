@@ -136,13 +136,17 @@ def test_a_notice_that_a_dying_publisher_did_not_take_is_left_for_the_next_start
     assert topic.stored == []
 
 
-def test_a_topic_that_cannot_be_read_now_is_tried_again_and_a_group_that_is_lost_ends_it() -> None:
+def test_whatever_stands_against_reading_is_tried_again_and_a_group_that_is_lost_ends_it() -> None:
     topic, hearer = Topic(GOOD), Hearer()
     topic.errors = [TransportError("not allowed")]
     assert listened(topic, hearer, lambda: topic.stored == [0])[0] == "external_events_not_read"
+    topic, hearer = Topic(GOOD), Hearer()
+    topic.errors = [ZeroDivisionError("a fault of ours")]
+    assert listened(topic, hearer, lambda: topic.stored == [0])[0] == "external_events_failed"
     topic = Topic()
     topic.errors = [Fenced("another has the name")]
     assert listened(topic, Hearer(), lambda: not topic.errors) == ["external_events_ended"]
+    assert metrics.EXTERNAL_LISTENING._value.get() == 0
 
 
 def test_sources_are_strangers_words_and_only_so_many_have_a_metric() -> None:
