@@ -7,13 +7,15 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.common import Broker, Config, Json, number, settings_from, show, start_from
 from stream.errors import TransportError
-from stream.records import ExternalEvent
+
+if TYPE_CHECKING:
+    from stream.records import ExternalEvent
 
 
 def listen(

@@ -14,7 +14,6 @@ import typer
 
 from pipelines.cli.common import Broker, Config, Json, number, settings_from, show, start_from
 from pipelines.cli.wanted import Combined, IfUnknown, PresetName, SiteName, Visible, Where
-from stream.masking import mask_urls
 from stream.text import clean
 
 _SWITCH_S = 0.0005
@@ -131,6 +130,7 @@ def _check(settings: Settings, asked: Asked, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from pipelines.subscribe.check import check
+    from stream.masking import mask_urls
 
     failed = 0
     for found in check(settings, asked, os.environ):

@@ -64,7 +64,7 @@ def find_site(text: str) -> Site:
     found = _by_name().get(_folded(text))
     if found is None:
         like = difflib.get_close_matches(_folded(text), _by_name(), 3)
-        hint = f"; is it {' or '.join(like)}?" if like else ""
+        hint = f"; is it {' or '.join(like)}?" if like else "."
         raise ConfigurationError(
             f"no site is named {clean(text, _WORD)!r}{hint} Give one that astropy knows, or longitude,latitude,height"
         )

@@ -217,11 +217,12 @@ def test_a_connection_is_kept_and_opened_anew_where_the_server_closed_it(server:
 @pytest.mark.kafka
 def test_a_chat_gets_a_line_without_mentions(server: Server) -> None:
     call = a_call()
-    call.alert.record["event"]["group"] = "<!channel> & <http://x|y>"
+    call.alert.record["event"]["group"] = "<!channel> & <http://x|y> @channel"
     SlackAction(server.url, 5.0).run(call)
     text = json.loads(server.got[0][1])["text"]
     assert text.startswith("TEST  TS150914a")
     assert "&lt;!channel&gt; &amp; &lt;http" in text
+    assert "@channel" not in text
 
 
 @pytest.mark.kafka

@@ -81,6 +81,13 @@ def test_a_telescope_needs_none_of_the_search(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def test_what_no_help_needs_is_loaded_by_no_command_line() -> None:
+    """Each of these costs a tenth or two of the half second that help may take."""
+    done = python("-c", "import sys, pipelines.cli.entry; print(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    assert {"numpy", "pydantic", "confluent_kafka", "structlog", "fastavro"} & set(done.stdout.split()) == set()
+
+
 def test_a_rule_that_is_wrong_is_pointed_at() -> None:
     done = python("-m", "pipelines.cli", "subscribe", "--where", "far < 1/mnth")
     assert done.returncode == 2

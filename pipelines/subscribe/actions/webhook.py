@@ -16,6 +16,8 @@ from pipelines.subscribe.actions.action import Call
 from pipelines.subscribe.actions.http import Poster, reach, target_of
 
 _JSON = {"Content-Type": "application/json"}
+_PLAIN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "@\u200b"}
+"""What Slack takes for its own, and Mattermost's ``@channel``: a space of no width ends a mention."""
 
 
 def sign(secret: bytes, unix_s: int, body: bytes) -> str:
@@ -84,7 +86,7 @@ class SlackAction:
 
     def run(self, call: Call) -> None:
         """Post the line, what would be a link or a mention in it written out."""
-        text = call.alert.as_line().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        text = "".join(_PLAIN.get(character, character) for character in call.alert.as_line())
         if call.told.get("test"):
             text = f"TEST  {text}"
         body = json.dumps({"text": text}).encode()
