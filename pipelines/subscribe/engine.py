@@ -27,7 +27,7 @@ from pipelines.subscribe.identity import Identity, identity_of, is_test
 from pipelines.subscribe.received import ReceivedAlert, receive
 from pipelines.subscribe.routes import Judged, Route, RuleVerdict, everything
 from pipelines.subscribe.state import Accepted, NewJob, State
-from stream.errors import DataError
+from stream.errors import DataError, Fenced, TransportError
 from stream.kafka.consumer import Message
 from stream.metrics import MESSAGES_REFUSED
 
@@ -117,7 +117,7 @@ class Engine:
         Raises
         ------
         TransportError
-            For an error of a source that will not mend itself.
+            For an error of the only source that will not mend itself.
         StateError
             If the state file takes nothing.
         """
@@ -128,11 +128,23 @@ class Engine:
                     source.hold()
             for source in self._sources:
                 if not source.ended:
-                    batch = source.poll(wait_s)
+                    batch = self._polled(source, wait_s)
                     self._place(source, batch)
                     yield from self._batch(source, batch, stop)
             if all(source.ended for source in self._sources):
                 return
+
+    def _polled(self, source: Source, wait_s: float) -> list[SourceMessage]:
+        """Return what a source has; of several, one that refuses us costs only its own alerts, and is asked again."""
+        try:
+            return source.poll(wait_s)
+        except Fenced:
+            raise
+        except TransportError as error:
+            if len(self._sources) == 1:
+                raise
+            log.error("source_refuses", source=source.name, error=str(error), effect="the others are read")
+            return []
 
     def _place(self, source: Source, batch: Sequence[SourceMessage]) -> None:
         """Write down where a partition is begun, before anything of it is delivered: a restart begins there too."""

@@ -27,7 +27,7 @@ from pipelines.subscribe.received import ReceivedAlert
 from pipelines.subscribe.routes import Judged, Route
 from pipelines.subscribe.state import Accepted, State
 from stream.codec.alert import encode_alert
-from stream.errors import ConfigurationError, StateError
+from stream.errors import ConfigurationError, StateError, TransportError
 from stream.kafka.consumer import Message
 from stream.settings import Settings
 
@@ -250,6 +250,26 @@ def test_nothing_is_read_while_it_may_not_be() -> None:
     engine = Engine([source], State(Database(None)), Subscription(), ready=lambda: next(asked, True))
     assert kinds(list(engine.deliveries(threading.Event()))) == ["INITIAL"]
     assert source.held == 2
+
+
+class Refusing(Given):
+    """A source that has refused us when it is asked first."""
+
+    refusals = 1
+
+    def poll(self, timeout_s: float) -> list[SourceMessage]:
+        if self.refusals:
+            self.refusals -= 1
+            raise TransportError("the group is not allowed")
+        return super().poll(timeout_s)
+
+
+def test_a_source_that_refuses_us_silences_no_other() -> None:
+    """It is asked again; alone it is an error."""
+    values = [as_avro(record(*a)) for a in (("INITIAL", 1), ("UPDATE", 2))]
+    assert kinds(run(Refusing("scimma", [values[1]]), Given("gcn", [values[0]]))) == ["INITIAL", "UPDATE"]
+    with pytest.raises(TransportError, match="not allowed"):
+        run(Refusing("scimma", values))
 
 
 def test_an_alert_that_claims_to_be_of_the_future_hides_none_that_follow() -> None:
