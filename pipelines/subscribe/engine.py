@@ -24,12 +24,12 @@ import structlog
 from pipelines.sources.message import Source, SourceMessage
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.identity import Identity, identity_of, is_test
-from pipelines.subscribe.received import ReceivedAlert, receive
-from pipelines.subscribe.routes import Judged, Route, RuleVerdict, everything
+from pipelines.subscribe.received import ReceivedAlert, received
+from pipelines.subscribe.routes import Route, verdict_of
 from pipelines.subscribe.state import Accepted, NewJob, State
 from stream.errors import DataError, Fenced, TransportError
-from stream.kafka.consumer import Message
 from stream.metrics import MESSAGES_REFUSED
+from stream.text import clean
 
 log = structlog.get_logger()
 _POLL_S = 0.1
@@ -220,6 +220,11 @@ class Engine:
             self.passed_over["refused"] += 1
             log.warning("not_an_alert", source=message.source, place=message.place, error=str(error))
             return None
+        except Exception as error:  # a supervisor: one message that we stumble over must not silence all that follow
+            MESSAGES_REFUSED.labels(message.topic).inc()
+            self.passed_over["fault"] += 1
+            log.error("message_not_read", source=message.source, place=message.place, error=clean(repr(error)))
+            return None
 
     def _follows(self, identity: Identity) -> bool:
         """Whether it withdraws what was delivered: as a test of another source, or before tests were left out."""
@@ -247,7 +252,7 @@ class Engine:
         self, alert: ReceivedAlert, identity: Identity, place: tuple[tuple[str, str, int], int] | None, test: bool
     ) -> tuple[Delivery | None, Accepted]:
         told = self._told(identity)
-        verdicts = tuple(_verdict(route, alert, identity, route.name in told) for route in self._subscription.routes)
+        verdicts = tuple(verdict_of(route, alert, identity, route.name in told) for route in self._subscription.routes)
         rules = tuple(verdict.rule for verdict in verdicts if verdict.delivered)
         if not rules and not self._subscription.all_alerts:
             self.passed_over["not asked for"] += 1
@@ -264,30 +269,3 @@ class Engine:
         told = self._state.told(identity.superevent_id)
         names = frozenset(route.name for route in self._subscription.routes)
         return told | names if identity.is_retraction and not told <= names else told
-
-
-def received(message: SourceMessage) -> ReceivedAlert:
-    """Return the alert of a source's message.
-
-    Raises
-    ------
-    DataError
-        If it is none.
-    """
-    origin = message.origin or Message(message.topic, 0, 0, None, message.payload, message.headers, 0)
-    alert = receive(origin)
-    return ReceivedAlert(
-        alert.record, alert.extra, alert.raw, alert.topic, alert.offset, alert.received_unix_ns, message.headers,
-        message.source, message.place,
-    )  # fmt: skip
-
-
-def _verdict(route: Route, alert: ReceivedAlert, identity: Identity, told: bool) -> RuleVerdict:
-    """Return what a rule says; whoever was told of an event hears all that follows of it.
-
-    A retraction tells nothing that a rule could ask for: it is not asked where it follows.
-    """
-    if identity.is_retraction and told and route.judge is not everything:
-        return RuleVerdict(route.name, Judged(False, ("withdraws the event",)), followed=True)
-    judged = route.judge(alert)
-    return RuleVerdict(route.name, judged, followed=told and not judged.matched)

@@ -18,6 +18,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from pipelines.sources.message import SourceMessage
 from pipelines.subscribe.messenger import OtherMessenger, rate_text
 from stream.codec.alert import CONTAINER_MAGIC, decode
 from stream.errors import ConfigurationError
@@ -175,6 +176,22 @@ def receive(message: Message) -> ReceivedAlert:
     value = message.value or b""
     record, extra = decode(value, message.headers)
     return ReceivedAlert(record, extra, value, message.topic, message.offset, message.timestamp_ns)
+
+
+def received(message: SourceMessage) -> ReceivedAlert:
+    """Return the alert of a source's message.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    origin = message.origin or Message(message.topic, 0, 0, None, message.payload, message.headers, 0)
+    alert = receive(origin)
+    return ReceivedAlert(
+        alert.record, alert.extra, alert.raw, alert.topic, alert.offset, alert.received_unix_ns, message.headers,
+        message.source, message.place,
+    )  # fmt: skip
 
 
 def keep(alert: ReceivedAlert, folder: Path) -> Path:

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
+from pipelines.subscribe.identity import Identity
 from pipelines.subscribe.received import ReceivedAlert
+from stream.text import clean
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +69,18 @@ class RuleVerdict:
     def delivered(self) -> bool:
         """Whether the alert is delivered for this rule."""
         return self.judged.matched or self.followed
+
+
+def verdict_of(route: Route, alert: ReceivedAlert, identity: Identity, told: bool) -> RuleVerdict:
+    """Return what a rule says; whoever was told of an event hears all that follows of it.
+
+    A retraction tells nothing that a rule could ask for: it is not asked where it follows.
+    """
+    if identity.is_retraction and told and route.judge is not everything:
+        return RuleVerdict(route.name, Judged(False, ("withdraws the event",)), followed=True)
+    try:
+        judged = route.judge(alert)
+    except Exception as error:  # a supervisor: as of a message
+        log.error("rule_not_judged", rule=route.name, place=alert.place, error=clean(repr(error)))
+        judged = Judged(False, ("the rule met a fault of ours",))
+    return RuleVerdict(route.name, judged, followed=told and not judged.matched)

@@ -23,7 +23,7 @@ from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.engine import Engine, Subscription
 from pipelines.subscribe.opened import Begin, open_source
 from pipelines.subscribe.queue import Queue
-from pipelines.subscribe.received import ReceivedAlert
+from pipelines.subscribe.received import ReceivedAlert, receive
 from pipelines.subscribe.routes import Judged, Route
 from pipelines.subscribe.state import Accepted, State
 from stream.codec.alert import encode_alert
@@ -250,6 +250,24 @@ def test_nothing_is_read_while_it_may_not_be() -> None:
     engine = Engine([source], State(Database(None)), Subscription(), ready=lambda: next(asked, True))
     assert kinds(list(engine.deliveries(threading.Event()))) == ["INITIAL"]
     assert source.held == 2
+
+
+def test_a_fault_of_ours_costs_one_alert_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever is started again would meet the same message, again and again."""
+
+    def judge(alert: ReceivedAlert) -> Judged:
+        if alert.record["alert_type"] == "UPDATE":
+            raise ZeroDivisionError
+        return Judged(True)
+
+    def reading(message: Message) -> ReceivedAlert:
+        if message.offset == 0:
+            raise RecursionError
+        return receive(message)
+
+    monkeypatch.setattr("pipelines.subscribe.received.receive", reading)
+    values = [as_avro(record(*a)) for a in (("EARLYWARNING", 1), ("UPDATE", 2), ("INITIAL", 3))]
+    assert kinds(run(Given("gcn", values), routes=(Route("rule", judge),))) == ["INITIAL"]
 
 
 class Refusing(Given):
