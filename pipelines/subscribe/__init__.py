@@ -7,7 +7,8 @@
     for alert in subscribe("gcn", where="far < 1/month and area90 < 500", name="my-telescope"):
         point_at(alert.skymap.best(5))                # committed when the loop comes back for the next one
 
-Reads this pipeline's alerts and LVK's (``igwn.alerts.v1_0`` and 1.3.0), Avro and JSON, from GCN, SCiMMA and any Kafka.
+Reads this pipeline's alerts and LVK's (``igwn.alerts.v1_0`` and 1.3.0), Avro, JSON and
+VOEvents (which hold no map), from GCN, SCiMMA and any Kafka.
 Each alert is handed on once, whatever it came by; what is none is logged with its place and passed over.
 """
 

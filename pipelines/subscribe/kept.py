@@ -27,7 +27,8 @@ from stream.kafka.consumer import Message
 from stream.text import clean
 
 log = structlog.get_logger()
-_SUFFIXES = (".avro", ".json")
+_ENDINGS = (".avro", ".json", ".voevent.xml")
+"""Of what was kept. Other XML in a folder may be anything; named itself it is read."""
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -41,7 +42,9 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file() and not p.is_symlink())
+            found += sorted(
+                p for p in path.rglob("*") if p.name.endswith(_ENDINGS) and p.is_file() and not p.is_symlink()
+            )
         elif path.is_file():
             found.append(path)
         else:

@@ -208,7 +208,7 @@ def keep(alert: ReceivedAlert, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     mark = sha256(alert.raw).hexdigest()[:16]
     name = alert.superevent_id if is_superevent_id(alert.superevent_id) else f"alert-{mark}"
-    suffix = "avro" if alert.raw[:4] == CONTAINER_MAGIC else "json"
+    suffix = "avro" if alert.raw[:4] == CONTAINER_MAGIC else "voevent.xml" if alert.raw.lstrip()[:1] == b"<" else "json"
     for stem in (f"{name}-{alert.offset}", f"{name}-{alert.offset}-{mark}"):
         path = folder / f"{stem}.{suffix}"
         if _holds(path, alert.raw):

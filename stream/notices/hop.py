@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from stream.codec.xml_tree import Node
 from stream.errors import CodecError, NoticeRefused
-from stream.notices.xml_tree import Node
 
 _MAX_DEPTH = 16
 _MAX_NODES = 20_000

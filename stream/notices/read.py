@@ -17,6 +17,7 @@ from stream.codec.external import check_external
 from stream.codec.json_text import bounded_json
 from stream.codec.limits import MAX_SCHEMA_BYTES
 from stream.codec.single_object import MARKER
+from stream.codec.xml_tree import Node, read_xml
 from stream.errors import NoticeRefused
 from stream.notices import hop
 from stream.notices.gcn_json import read_json
@@ -24,7 +25,6 @@ from stream.notices.gcn_text import is_text_notice, read_text
 from stream.notices.unified import Notice
 from stream.notices.values import Fields
 from stream.notices.voevent import read_voevent
-from stream.notices.xml_tree import Node, read_xml
 from stream.records import ExternalEvent
 from stream.timebase import NS_PER_S
 

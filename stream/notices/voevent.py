@@ -8,13 +8,13 @@ https://fsc.svom.org/readthedocs/svom/notices_and_circulars.
 
 from __future__ import annotations
 
+from stream.codec.xml_tree import Node
 from stream.errors import NoticeRefused
 from stream.notices.classic import GBM_CLASSES, degrees, rate_hz, run_event
 from stream.notices.mission import Mission
 from stream.notices.unified import Notice, event_of
 from stream.notices.values import Fields, as_number
 from stream.notices.whose import by_name, by_packet
-from stream.notices.xml_tree import Node
 from stream.records import ExternalEvent
 
 _TENSE_OF_ROLE = {"test": "test", "prediction": "planned", "observation": "current"}

@@ -58,11 +58,16 @@ def decode_alert_json(payload: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         raise CodecError(f"neither an Avro nor a JSON alert: {error}") from error
     if not isinstance(value, dict):
         raise SchemaError(f"JSON alert is a {type(value).__name__}: expected an object")
-    record = _record(schemas.load("alert"), value, "alert")
+    record = alert_of(value)
     extra = value.get("tocsin", {})
     if not isinstance(extra, dict):
         raise SchemaError(f"tocsin is a {type(extra).__name__}: expected an object")
     return record, extra
+
+
+def alert_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a stranger's values say as an alert of our schema; raises as :func:`decode_alert_json`."""
+    return _record(schemas.load("alert"), value, "alert")
 
 
 def _record(schema: Mapping[str, Any], value: Any, where: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from stream.codec.alert.as_json import decode_alert_json, encode_alert_json
 from stream.codec.alert.avro import CONTAINER_MAGIC, decode_alert, encode_alert
 from stream.codec.alert.headers import Headers, extra_headers, hop_headers, read_extra
 from stream.codec.alert.record import alert_record, extra_of
+from stream.codec.alert.voevent import decode_alert_voevent
 from stream.errors import CodecError
 from stream.records import Revision
 from stream.settings import PublishSettings, SignificanceSettings
@@ -70,8 +71,8 @@ def encode(revision: Revision, publish: PublishSettings, significance: Significa
 def decode(value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a message's record of ``igwn.alerts.Alert``, and what this pipeline says beside it.
 
-    Avro is told from JSON by the first bytes. The latter is empty in another pipeline's message; it is a stranger's all
-    the same.
+    Avro, JSON and XML (LVK's VOEvents) are told apart by the first bytes. What is said beside is empty in another
+    pipeline's message; it is a stranger's all the same.
 
     Raises
     ------
@@ -80,6 +81,8 @@ def decode(value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> tuple[dic
     """
     if value[:4] == CONTAINER_MAGIC:
         return decode_alert(value), read_extra(headers)
+    if value.lstrip()[:1] == b"<":
+        return decode_alert_voevent(value), {}
     if value.lstrip()[:5] == b"<?xml":
         raise CodecError("an XML notice (VOEvent): LVK sends the same alert as Avro and JSON, on igwn.gwalert")
     return decode_alert_json(value)
