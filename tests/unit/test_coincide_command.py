@@ -140,8 +140,8 @@ def test_lvks_alerts_are_read_in_all_their_forms(data_dir: Path) -> None:
     folder, refused = data_dir / "alerts" / "lvk_userguide", Refusals()
     alerts = read_archived_alerts([folder], refused)
     assert {a.superevent_id for a in alerts} == {"MS181101ab"}
-    assert len(alerts) == 12
-    assert refused.kinds == {"unreadable": 8}  # VOEvents and bare maps
+    assert len(alerts) == 18
+    assert refused.kinds == {"unreadable": 2}  # bare maps
 
 
 def test_every_notice_of_the_shared_folder_is_an_event_or_refused(data_dir: Path) -> None:
