@@ -75,10 +75,10 @@ class NoticeReader:
 
     def _check_topic(self, message: SourceMessage) -> None:
         if message.topic in self._own:
-            raise NoticeRefused("own-alert", f"topic {message.topic} is this pipeline's own: leave it out")
+            raise NoticeRefused("own_alert", f"topic {message.topic} is this pipeline's own: leave it out")
         if message.topic == _LVK or any(part in message.topic for part in _LVK_CLASSIC):
             raise NoticeRefused(
-                "lvk-alert", f"topic {message.topic} tells of gravitational waves: tocsin subscribe reads it"
+                "gravitational_wave", f"topic {message.topic} tells of gravitational waves: tocsin subscribe reads it"
             )
 
     def _is_new(self, event: ExternalEvent, mark: bytes, source: str) -> bool:

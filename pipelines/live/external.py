@@ -21,9 +21,7 @@ import structlog
 from stream import metrics
 from stream.codec.avro import decode_external
 from stream.coincide.coincidences import Coincidences
-from stream.coincide.joint_far import check_rates
 from stream.coincide.store import Store
-from stream.coincide.windows import check_windows
 from stream.errors import Fenced, StoreError, TocsinError, TransportError
 from stream.kafka.consumer import Consumer, Message
 from stream.records import ExternalEvent
@@ -80,8 +78,6 @@ def keeping(settings: Settings, clock: Clock) -> Iterator[Coincidences | None]:
     if not external.enabled:
         yield None
         return
-    check_windows(external)
-    check_rates(external)
     coincidences = Coincidences(external, Store(external.store, external.keep_days, clock), settings.publish.kind)
     try:
         yield coincidences

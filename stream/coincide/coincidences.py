@@ -18,10 +18,11 @@ from typing import Literal
 import structlog
 
 from stream import metrics
+from stream.coincide.joint_far import check_rates
 from stream.coincide.judge import best, judge
 from stream.coincide.prepare import prepared
 from stream.coincide.store import May, Store
-from stream.coincide.windows import widest_ns, window_ns
+from stream.coincide.windows import check_windows, widest_ns, window_ns
 from stream.errors import StoreError
 from stream.records import Coincidence, ExternalEvent, GwEvent, Joined
 from stream.settings import ExternalSettings
@@ -43,11 +44,18 @@ class Coincidences:
     store : Store
     kind : {"production", "mock", "test"}
         Production joins real events alone; mock and test, whose alerts are marked so, join injections and tests too.
+
+    Raises
+    ------
+    ConfigurationError
+        If a search has no window or no rate.
     """
 
     def __init__(
         self, settings: ExternalSettings, store: Store, kind: Literal["production", "mock", "test"]
     ) -> None:  # fmt: skip
+        check_windows(settings)
+        check_rates(settings)
         self._settings = settings
         self._store = store
         self._kind = kind
@@ -170,7 +178,7 @@ class Coincidences:
 
     def _prepared(self, external: ExternalEvent) -> ExternalEvent:
         try:
-            return prepared(external)
+            ready = prepared(external)
         except Exception as error:  # a stranger's region: what cannot be drawn has no place, and an alert no delay
             metrics.EXTERNAL_NOT_COMPARED.inc()
             log.error(
@@ -178,6 +186,9 @@ class Coincidences:
                 exc_info=True,
             )  # fmt: skip
             return replace(external, skymap=None, corners_deg=())
+        if external.skymap is not None and ready.skymap is None and external.alert_type != "retraction":
+            log.warning("external_map_not_read", source=external.source, event_id=external.event_id)
+        return ready
 
     def _combined(self, found: Coincidence) -> Coincidence:
         """Return the coincidence that is told with the product of the maps, which is made of no other."""

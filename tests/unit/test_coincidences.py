@@ -19,7 +19,7 @@ from stream.coincide import store as store_module
 from stream.coincide.coincidences import Coincidences
 from stream.coincide.judge import judge as judge_of
 from stream.coincide.store import Store
-from stream.errors import StoreError
+from stream.errors import ConfigurationError, StoreError
 from stream.records import Coincidence, GwEvent, Joined
 from stream.settings import ExternalSettings
 from stream.timebase import NS_PER_S
@@ -218,3 +218,21 @@ def test_of_a_flood_of_thousands_few_are_read(monkeypatch: pytest.MonkeyPatch) -
     found = coincidences.of(GW)
     assert found is not None and names((found,)) == [("TS150914a", "0")]
     assert len(read) == store_module.MOST_READ
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [ExternalSettings(searches=("X-ray",)), ExternalSettings(searches=("X-ray",), windows_s={"X-ray": (-1.0, 5.0)})],
+)
+def test_a_search_that_cannot_be_judged_is_refused_live_and_in_the_archive_alike(settings: ExternalSettings) -> None:
+    with pytest.raises(ConfigurationError, match="external"):
+        Coincidences(settings, Store(None), "test")
+
+
+def test_a_map_that_cannot_be_read_is_told_of_and_the_circle_counts_instead() -> None:
+    each = fresh()
+    each.of(GW)
+    with capture_logs() as logged:
+        [found] = each.heard(burst(1.7, skymap=b"SIMPLE  = no map"))
+    assert [entry["event"] for entry in logged] == ["external_map_not_read"]
+    assert found.external == replace(burst(1.7), raw=b"")

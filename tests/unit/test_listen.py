@@ -51,8 +51,11 @@ def test_what_tells_of_nothing_is_counted_by_its_kind() -> None:
 
 @pytest.mark.parametrize(
     ("topic", "kind"),
-    [("alerts.gw", "own-alert"), ("igwn.gwalert", "lvk-alert"), ("gcn.classic.voevent.LVC_UPDATE", "lvk-alert")],
-)
+    [
+        ("alerts.gw", "own_alert"), ("igwn.gwalert", "gravitational_wave"),
+        ("gcn.classic.voevent.LVC_UPDATE", "gravitational_wave"),
+    ],
+)  # fmt: skip
 def test_gravitational_waves_are_refused_by_the_topics_name(topic: str, kind: str) -> None:
     each, tally = reader()
     assert each.events(message(notice(), topic), 0.0) == []
