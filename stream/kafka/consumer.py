@@ -1,7 +1,8 @@
 """Consumers: offsets stored by hand, cooperative rebalancing, broker loss survived.
 
 librdkafka reconnects by itself; errors it reports meanwhile are counted and logged, not raised, for a daemon
-outlives its brokers' restarts. What cannot mend itself (authentication, a topic that is not allowed) is raised.
+outlives its brokers' restarts. What cannot mend itself (authentication, a topic that is not allowed) is raised; a
+token that ended in mid-handshake, or an issuer that is ill, does mend itself, and is counted and logged.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class Consumer:
     ) -> None:
         self._may_commit = may_commit
         self._foreign = foreign
+        self._refusal_passes = foreign is not None or settings.sasl_mechanism == "OAUTHBEARER"
         self._on_answer = on_answer
         self._topics = frozenset(topics)
         self._timeout_s = settings.operation_timeout_s
@@ -348,8 +350,9 @@ class Consumer:
         if self._foreign is not None and error.code() in _OF_TOPIC:
             self._foreign.on_no_topic(raw.topic() or "", error.str())
             return None
-        if error.code() in FATAL:
-            raise TransportError(f"reading {raw.topic()}: {error.str()}: check kafka.* credentials and the topic's ACL")
+        if error.code() in FATAL and not (self._refusal_passes and error.code() == KafkaError._AUTHENTICATION):
+            what = raw.topic() or "the group"
+            raise TransportError(f"reading {what}: {error.str()}: check kafka.* credentials and the topic's ACL")
         self._watch(error)
         return None
 
