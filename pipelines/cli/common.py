@@ -89,15 +89,18 @@ def one_of(text: str, *allowed: int) -> Any:
     return typer.Option(help=f"{text}: {choice}.", callback=check)
 
 
-def start_from(text: str) -> str | int:
-    """Return a place to start from: a word, or Unix nanoseconds."""
+def start_from(text: str, words: str = "latest, earliest") -> str | int:
+    """Return a place to start from: a word, or Unix nanoseconds; ``words`` names in an error what else is allowed."""
     if text in ("latest", "earliest"):
         return text
     try:
         time = datetime.fromisoformat(text)
-        return int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * 1e9)
-    except (ValueError, OverflowError) as error:
-        raise ConfigurationError(f"--from {text}: use latest, earliest, or a time like 2026-11-22T00:00Z") from error
+        unix_ns = int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * 1e9)
+    except (ValueError, OverflowError):
+        unix_ns = -1
+    if unix_ns < 0:
+        raise ConfigurationError(f"--from {text!r}: use {words}, or a UTC time such as 2026-11-22T00:00Z")
+    return unix_ns
 
 
 def show(result: object) -> None:

@@ -192,6 +192,6 @@ def _from_the_beginning_of_what_is_to_come(settings: Settings, asked: Asked) -> 
 
 def _start(text: str | None) -> str | int | None:
     """Return a place to start from: a word, or Unix nanoseconds."""
-    from pipelines.subscribe.opened import last_count
+    from pipelines.subscribe.opened import WORDS, last_count
 
-    return text if text is None or last_count(text) is not None else start_from(text)
+    return text if text is None or last_count(text) is not None else start_from(text, WORDS)

@@ -27,6 +27,8 @@ Source: LVK public alerts user guide, "Receiving and parsing notices", https://e
 
 _PROMPT = {"fetch.wait.max.ms": 10, "queued.max.messages.kbytes": 65_536, "queued.min.messages": 500}
 _LAST = re.compile(r"last:([1-9][0-9]{0,5})")
+WORDS = "latest, earliest, last:N with N from 1 to 999999"
+"""Where a subscription may begin, for errors."""
 _QUIET_S, _LONGEST_S = 0.5, 10.0
 
 
@@ -47,6 +49,15 @@ class Begin:
     start: str | int | None = None
     group: str = ""
     if_new: str = "latest"
+
+    def __post_init__(self) -> None:
+        start = self.start
+        if isinstance(start, int):
+            wrong = start < 0  # which Kafka would take for its own -1 and -2, the end and the beginning
+        else:
+            wrong = start not in (None, "latest", "earliest") and last_count(str(start)) is None
+        if wrong:
+            raise ConfigurationError(f"start {start!r}: use {WORDS}, or a time since 1970")
 
 
 def topics_of(source: str, settings: Settings, asked: Sequence[str]) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def test_every_real_notice_is_an_event_or_a_refusal_with_its_name(
         (["--source", "local", "--topic", "external.events"], "again and again"),
         (["--files", "gone"], "no such file"),
         (["--files", ".", "--source", "gcn"], "leave out --source"),
-        (["--source", "local", "--topic", "a", "--from", "yesterday"], "--from yesterday"),
+        (["--source", "local", "--topic", "a", "--from", "yesterday"], "--from 'yesterday': use latest, earliest, or"),
     ],
     ids=" ".join,
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import pytest
 from delivering import run_until_ended
+from typer.testing import CliRunner
 
 import schemas
+from pipelines.cli.entry import app
 from pipelines.show.reading import an_alert_each
 from pipelines.subscribe import Alert, subscribe
 from pipelines.subscribe.database import Database
@@ -61,6 +65,27 @@ def test_what_cannot_be_read_is_an_error_before_the_first_alert() -> None:
         next(subscribe("lvk"))
     with pytest.raises(ConfigurationError):
         next(subscribe("local", where="farr < 1/month"))
+
+
+@pytest.mark.parametrize(
+    "start", ["", "last", "last:", "last:0", "last:-1", "last:1000000", "last:ten", "Latest", "yesterday", "2026-13-01"]
+)
+def test_a_place_to_begin_that_is_none_is_named_with_what_is_allowed(start: str) -> None:
+    """By the command's option and from Python, before anything is read or kept."""
+    allowed = "use latest, earliest, last:N with N from 1 to 999999, or a"
+    result = CliRunner().invoke(app, ["subscribe", "--check", "--from", start])
+    assert isinstance(result.exception, ConfigurationError)
+    assert f"--from {start!r}: {allowed} UTC time" in str(result.exception)
+    with pytest.raises(ConfigurationError, match=re.escape(f"start {start!r}: {allowed} time")):
+        next(subscribe("local", start=start))
+
+
+def test_a_time_before_kafkas_is_no_word_of_its_own() -> None:
+    """Kafka takes -1 ms for the end of a topic, and -2 ms for its beginning."""
+    result = CliRunner().invoke(app, ["subscribe", "--check", "--from", "1969-12-31T23:59:59.999Z"])
+    assert isinstance(result.exception, ConfigurationError)
+    with pytest.raises(ConfigurationError, match="since 1970"):
+        next(subscribe("local", start=datetime(1969, 12, 31, tzinfo=UTC)))
 
 
 @pytest.mark.kafka
