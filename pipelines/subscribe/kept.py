@@ -16,19 +16,24 @@ from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.engine import Engine, Subscription
 from pipelines.subscribe.identity import identity_of
 from pipelines.subscribe.judging import RuleOptions
+from pipelines.subscribe.maps import FITS
 from pipelines.subscribe.received import ReceivedAlert, receive
 from pipelines.subscribe.routes import Judge, Judged
 from pipelines.subscribe.state import State
 from pipelines.subscribe.written import Options, written
 from stream.codec.alert import CONTAINER_MAGIC, encode_alert, read_alerts
 from stream.codec.limits import MAX_SKYMAP_BYTES
-from stream.errors import ConfigurationError, DataError
+from stream.errors import ConfigurationError, DataError, NoticeRefused
 from stream.kafka.consumer import Message
+from stream.notices import read_notice
 from stream.text import clean
 
 log = structlog.get_logger()
 _ENDINGS = (".avro", ".json", ".voevent.xml")
 """Of what was kept. Other XML in a folder may be anything; named itself it is read."""
+_CIRCULAR, _SKYMAP = "a circular", "a sky map"
+_READ_BY = {_CIRCULAR: "", _SKYMAP: ": `tocsin skymap` reads it"}
+_BY_LISTEN = ": `tocsin listen --files` reads it"
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -63,13 +68,33 @@ def read_file(path: Path) -> list[ReceivedAlert]:
     if path.stat().st_size > MAX_SKYMAP_BYTES["file"]:
         raise DataError(f"{path} is longer than {MAX_SKYMAP_BYTES['file']} bytes: no alert is")
     payload = path.read_bytes()
-    values = [payload]
-    if payload[:4] == CONTAINER_MAGIC:
-        records = read_alerts(payload)
-        if not records:
-            raise DataError(f"{path} holds no alert")
-        values = [payload] if len(records) == 1 else [encode_alert(record) for record in records]
-    return [_of_file(value, path) for value in values]
+    try:
+        return [_of_file(value, path) for value in _values(payload)]
+    except DataError as error:
+        what = _other(payload)
+        raise DataError(f"{what}, and no alert{_READ_BY.get(what, _BY_LISTEN)}" if what else str(error)) from error
+
+
+def _values(payload: bytes) -> list[bytes]:
+    """Return the messages of a file: itself, or each of its records as one."""
+    if payload[:4] != CONTAINER_MAGIC:
+        return [payload]
+    records = read_alerts(payload)
+    if not records:
+        raise DataError("Avro file that holds no alert")
+    return [payload] if len(records) == 1 else [encode_alert(record) for record in records]
+
+
+def _other(payload: bytes) -> str:
+    """Return what else a file is: a notice, a circular, a sky map; empty where it is none that is known."""
+    if payload.startswith(FITS):
+        return _SKYMAP
+    try:
+        return f"a notice of {read_notice(payload, _EVER_NS)[0].source}"
+    except NoticeRefused as refused:
+        return _CIRCULAR if refused.kind == "circular" else ""
+    except DataError:
+        return ""
 
 
 def read_files(paths: Iterable[Path]) -> Iterator[tuple[Path, list[ReceivedAlert] | DataError]]:

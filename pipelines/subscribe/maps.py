@@ -19,7 +19,8 @@ from stream.regions import area_text, credible_areas_deg2, distance_text, most_p
 from stream.text import clean
 from stream.timebase import gps_ns_to_iso
 
-_FITS = (b"SIMPLE  =", b"\x1f\x8b")
+FITS = (b"SIMPLE  =", b"\x1f\x8b")
+"""How a FITS file begins, and one that is gzipped."""
 _LONGEST_START = 16
 _WORD = 64
 
@@ -94,7 +95,7 @@ def read_map(path: Path, *, combined: bool = False, superevent_id: str | None = 
         If it is none of these, or has no map: with the reason that it tells.
     """
     with path.open("rb") as file:
-        if file.read(_LONGEST_START).startswith(_FITS):
+        if file.read(_LONGEST_START).startswith(FITS):
             small = path.stat().st_size <= MAX_SKYMAP_BYTES["file"]
             return FoundMap(open_skymap(path), path.read_bytes() if small else b"")
     payload = _bounded(path)

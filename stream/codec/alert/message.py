@@ -11,7 +11,6 @@ from stream.codec.alert.avro import CONTAINER_MAGIC, decode_alert, encode_alert
 from stream.codec.alert.headers import Headers, extra_headers, hop_headers, read_extra
 from stream.codec.alert.record import alert_record, extra_of
 from stream.codec.alert.voevent import decode_alert_voevent
-from stream.errors import CodecError
 from stream.records import Revision
 from stream.settings import PublishSettings, SignificanceSettings
 
@@ -83,6 +82,4 @@ def decode(value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> tuple[dic
         return decode_alert(value), read_extra(headers)
     if value.lstrip()[:1] == b"<":
         return decode_alert_voevent(value), {}
-    if value.lstrip()[:5] == b"<?xml":
-        raise CodecError("an XML notice (VOEvent): LVK sends the same alert as Avro and JSON, on igwn.gwalert")
     return decode_alert_json(value)
