@@ -18,10 +18,15 @@ from pathlib import Path
 from stream.errors import ConfigurationError, StateError
 from stream.lock import FolderLock
 
-_VERSION = 1
+_VERSION = 2
 _FILE = "state.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SCHEMA = """
+_TOLD_ACTION = """
+CREATE TABLE told_action (
+    superevent TEXT NOT NULL, action TEXT NOT NULL, PRIMARY KEY (superevent, action)
+) WITHOUT ROWID;
+"""
+_SCHEMA = f"""{_TOLD_ACTION}
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE seen (key TEXT PRIMARY KEY, seen_ns INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX seen_age ON seen (seen_ns);
@@ -50,6 +55,8 @@ CREATE INDEX job_due ON job (action, died_ns, id);
 CREATE INDEX job_event ON job (action, superevent, died_ns, id);
 CREATE INDEX job_body ON job (body);
 """
+_FROM_1 = f"{_TOLD_ACTION} INSERT INTO told_action SELECT DISTINCT superevent, action FROM job;"
+"""Version 1 did not write down which actions were told of an event: those that still have to be are known."""
 
 
 def default_folder(environ: dict[str, str]) -> Path:
@@ -102,14 +109,14 @@ class Database:
             self._connection = sqlite3.connect(
                 ":memory:" if self.path is None else self.path, check_same_thread=False, isolation_level=None
             )
-            self._prepare()
+            self._prepare(beside)
         except sqlite3.Error as error:
             self.close()
             raise ConfigurationError(
                 f"state file {self.path} cannot be used ({error}): free its disk, or name another --state"
             ) from error
 
-    def _prepare(self) -> None:
+    def _prepare(self, beside: bool) -> None:
         run = self._connection.execute
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA wal_autocheckpoint = 16384")  # 64 MiB: some seconds of messages with their maps
@@ -119,9 +126,14 @@ class Database:
         run("PRAGMA journal_size_limit = 134217728")
         version = run("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif version != _VERSION:
+            self._write_schema(_SCHEMA)
+        elif version == 1 and not beside:  # whoever only looks leaves it to the process that has it
+            self._write_schema(_FROM_1)
+        elif version not in (1, _VERSION):
             raise sqlite3.DatabaseError(f"it is of version {version}, this one reads {_VERSION}")
+
+    def _write_schema(self, script: str) -> None:
+        self._connection.executescript(f"BEGIN; {script} PRAGMA user_version = {_VERSION}; COMMIT;")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -66,6 +66,8 @@ class Subscription:
         Hand on what no rule asks for too, for people to see why.
     keeping : frozenset of str
         Actions that keep alerts: they have those too whose event is withdrawn before it is their turn.
+    actions : frozenset of str
+        All that there are: one that was told of an event hears of its retraction though no rule names it any longer.
     """
 
     routes: tuple[Route, ...] = (Route(),)
@@ -74,6 +76,7 @@ class Subscription:
     in_order: bool = True
     all_alerts: bool = False
     keeping: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
 
 
 class Engine:
@@ -257,12 +260,19 @@ class Engine:
         if not rules and not self._subscription.all_alerts:
             self.passed_over["not asked for"] += 1
             return None, Accepted(place, identity)
-        actions = tuple(dict.fromkeys(a for r in self._subscription.routes if r.name in rules for a in r.actions))
+        actions = self._actions(identity, rules)
         delivery = Delivery.of(alert, identity, self._subscription.name, verdicts, actions, test)
         jobs = tuple(NewJob(action, identity.key, action in self._subscription.keeping) for action in actions)
         if not jobs:
             return delivery, Accepted(place, identity, rules)
         return delivery, Accepted(place, identity, rules, jobs, alert.raw, delivery.to_keep())
+
+    def _actions(self, identity: Identity, rules: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the actions of rules; of a retraction those that were told too, whatever the rules are by now."""
+        actions = [a for r in self._subscription.routes if r.name in rules for a in r.actions]
+        if identity.is_retraction:
+            actions += sorted(self._state.told_actions(identity.superevent_id) & self._subscription.actions)
+        return tuple(dict.fromkeys(actions))
 
     def _told(self, identity: Identity) -> frozenset[str]:
         """Return the rules that were told of an event; if a former one was, all hear of the retraction."""

@@ -126,7 +126,14 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
         yield Engine(
             sources,
             state,
-            Subscription(asked.routes, name, asked.delivers_tests(), in_order=bool(name), keeping=asked.keeping),
+            Subscription(
+                asked.routes,
+                name,
+                asked.delivers_tests(),
+                in_order=bool(name),
+                keeping=asked.keeping,
+                actions=frozenset(asked.doings),
+            ),
             workers.wake,
             ready=workers.ready,
             each=each,

@@ -143,6 +143,13 @@ class State:
             rows = run.execute("SELECT rule FROM told WHERE superevent = ?", (superevent_id,)).fetchall()
         return frozenset(row[0] for row in rows) | self._told.get(superevent_id, set())
 
+    def told_actions(self, superevent_id: str) -> frozenset[str]:
+        """Return which actions were told of an event, whatever rule named them then."""
+        with self._database.reading() as run:
+            rows = run.execute("SELECT action FROM told_action WHERE superevent = ?", (superevent_id,)).fetchall()
+        pending = (a for a in self._pending if a.identity is not None and a.identity.superevent_id == superevent_id)
+        return frozenset(row[0] for row in rows) | {job.action for accepted in pending for job in accepted.jobs}
+
     def places(self, source: str) -> dict[tuple[str, int], int]:
         """Return where a source is to be read on from, by topic and partition."""
         with self._database.reading() as run:
@@ -171,7 +178,7 @@ class State:
         if not self._pending:
             return set()
         with self._database.transaction() as run:
-            waiting = _waiting(run) if any(accepted.jobs for accepted in self._pending) else {}
+            waiting = _waiting(run) if any(_queues(accepted) for accepted in self._pending) else {}
             for accepted in self._pending:
                 self._write(run, accepted, waiting, now_unix_ns)
             self._accepted += len(self._pending)
@@ -199,17 +206,19 @@ class State:
             "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)", (event, *stands.newest, *withdrawn, now_ns)
         )
         run.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", [(event, r, now_ns) for r in accepted.rules])
+        if identity.is_retraction:
+            for action in waiting.keys() - {job.action for job in accepted.jobs if job.lasts}:
+                waiting[action] -= _withdraw(run, action, identity, now_ns)
         if accepted.jobs:
             self._write_jobs(run, accepted, identity, waiting, now_ns)
 
     def _write_jobs(
         self, run: sqlite3.Connection, accepted: Accepted, identity: Identity, waiting: dict[str, int], now_ns: int
     ) -> None:
-        if identity.is_retraction:
-            for job in (job for job in accepted.jobs if not job.lasts):
-                waiting[job.action] = waiting.get(job.action, 0) - _withdraw(run, job.action, identity, now_ns)
         told = json.dumps(accepted.told)
         body = run.execute("INSERT INTO body (raw, told) VALUES (?, ?)", (accepted.raw, told)).lastrowid
+        event = identity.superevent_id
+        run.executemany("INSERT OR IGNORE INTO told_action VALUES (?, ?)", [(event, j.action) for j in accepted.jobs])
         for job in accepted.jobs:
             full = waiting.get(job.action, 0) >= self._most_waiting and not identity.is_retraction
             run.execute(
@@ -217,7 +226,7 @@ class State:
                 " (action, key, superevent, retraction, body, first_ns, next_ns, error, died_ns)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    job.action, job.key, identity.superevent_id, identity.is_retraction, body, now_ns, now_ns,
+                    job.action, job.key, event, identity.is_retraction, body, now_ns, now_ns,
                     f"{self._most_waiting} others waited for {job.action}" if full else "", now_ns if full else None,
                 ),
             )  # fmt: skip
@@ -232,6 +241,11 @@ def _moved(before: Standing | None, identity: Identity) -> Standing:
     if identity.is_retraction:
         return Standing(newest, place if withdrawn is None else max(withdrawn, place))
     return Standing(newest, None if withdrawn is not None and place > withdrawn else withdrawn)
+
+
+def _queues(accepted: Accepted) -> bool:
+    """Whether writing it changes what waits."""
+    return bool(accepted.jobs) or (accepted.identity is not None and accepted.identity.is_retraction)
 
 
 def _waiting(run: sqlite3.Connection) -> dict[str, int]:
@@ -262,7 +276,8 @@ def _prune(run: sqlite3.Connection, now_ns: int) -> None:
             run.execute(
                 f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} ORDER BY seen_ns LIMIT ?)", (surplus,)
             )
-    run.execute("DELETE FROM told WHERE superevent NOT IN (SELECT superevent FROM event)")
+    for table in ("told", "told_action"):
+        run.execute(f"DELETE FROM {table} WHERE superevent NOT IN (SELECT superevent FROM event)")
     surplus = run.execute("SELECT COUNT(*) FROM job WHERE died_ns IS NOT NULL").fetchone()[0] - MOST_DEAD
     if surplus > 0:
         run.execute(

@@ -181,6 +181,70 @@ def test_a_retraction_follows_though_the_rules_have_other_names_by_now(tmp_path:
         database.close()
 
 
+def downgraded(database: Database) -> None:
+    """Make of a state file one of version 1."""
+    with database.transaction() as run_sql:
+        run_sql.execute("DROP TABLE told_action")
+        run_sql.execute("PRAGMA user_version = 1")
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "configured", "told"),
+    [
+        (("a",), ("a", "b"), "ab", "ab"),  # b was added: it may hear of what it was not told
+        (("a", "b"), ("a",), "ab", "ab"),  # b is another rule's by now, or of none
+        (("a", "b"), ("a",), "a", "a"),  # b is gone
+        (("a",), ("b",), "ab", "ba"),
+        (("a",), (), "a", "a"),
+        ((), ("a",), "a", "a"),
+    ],
+)
+def test_a_retraction_reaches_each_action_that_was_told_and_is_still_there(
+    former: tuple[str, ...], now: tuple[str, ...], configured: str, told: str, tmp_path: Path
+) -> None:
+    """Though its rule names others by now, and whether or not it was done by then."""
+    rule, values = only("INITIAL"), [as_avro(record("INITIAL", 1)), as_avro(record("RETRACTION", 2))]
+    for actions, names, count in ((former, frozenset(former), 1), (now, frozenset(configured), 2)):
+        state = State(database := Database(tmp_path / "x"))
+        found = run(
+            Given("local", values[:count]), state=state, routes=(replace(rule, actions=actions),), actions=names
+        )
+        for name in former if count == 1 else ():
+            job = Queue(database).take(name, NOW_NS)
+            assert job is not None
+            Queue(database).done(job)
+        database.close()
+    assert (kinds(found), found[0].actions) == (["RETRACTION"], tuple(told))
+
+
+def test_a_retraction_that_comes_with_its_alert_reaches_whoever_another_rule_told() -> None:
+    """Before either was written."""
+    routes = (replace(only("INITIAL"), name="one"), replace(only("UPDATE"), name="two", actions=("tell",)))
+    values = [as_avro(record(*a)) for a in (("INITIAL", 1), ("UPDATE", 2), ("RETRACTION", 3))]
+    found = run(Given("local", values), routes=routes, actions=frozenset({"slew", "tell"}))
+    assert [delivery.actions for delivery in found] == [("slew",), ("slew", "tell"), ("slew", "tell")]
+
+
+def test_a_state_file_of_version_1_is_taken_over_whole(tmp_path: Path) -> None:
+    """What was delivered stays known, what waits is done, who was told hears of the retraction; none is lost."""
+    values = [as_avro(record("INITIAL", 1)), as_avro(record("RETRACTION", 2))]
+    run(Given("local", values[:1]), state=State(database := Database(tmp_path / "x")), routes=(only("INITIAL"),))
+    downgraded(database)
+    beside = Database(tmp_path / "x", beside=True)
+    assert Queue(beside).waiting() == {"slew": 1}
+    beside.close()
+    database.close()
+    state = State(database := Database(tmp_path / "x"))
+    assert state.places("local") == {("t", 0): 1}
+    assert state.told("S261122a") == {"rule"}
+    assert Queue(database).waiting() == {"slew": 1}
+    other = replace(only("INITIAL"), actions=("tell",))
+    [found] = run(Given("local", values), state=state, routes=(other,), actions=frozenset({"slew", "tell"}))
+    assert (kinds([found]), found.actions) == (["RETRACTION"], ("tell", "slew"))
+    database.close()
+    Database(tmp_path / "x").close()
+
+
 def test_a_retraction_of_what_was_delivered_follows_though_its_source_tells_no_tests() -> None:
     event = "MS261122a"
     told, withdrawn = as_avro(record("INITIAL", 1, event)), as_avro(record("RETRACTION", 2, event))
@@ -330,6 +394,16 @@ def test_an_alert_that_waits_when_its_event_is_withdrawn_is_not_acted_upon(tmp_p
     assert queue.waiting() == {"slew": 1}
     queue.done(job)
     assert queue.waiting() == {} and queue.dead() == []
+
+
+@pytest.mark.parametrize("now", [(), ("tell",)])
+def test_what_waits_for_an_action_that_is_gone_is_withdrawn_too(tmp_path: Path, now: tuple[str, ...]) -> None:
+    """Else it would be done when the action comes back."""
+    rule, values = only("INITIAL"), [as_avro(record("INITIAL", 1)), as_avro(record("RETRACTION", 2))]
+    state = State(database := Database(tmp_path / "x"))
+    run(Given("local", values[:1]), state=state, routes=(rule,))
+    run(Given("local", values), state=state, routes=(replace(rule, actions=now),), actions=frozenset(now))
+    assert Queue(database).waiting() == dict.fromkeys(now, 1)
 
 
 def test_who_keeps_alerts_has_those_of_a_withdrawn_event_too(tmp_path: Path) -> None:
