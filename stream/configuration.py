@@ -65,7 +65,7 @@ def _check_file(path: Path | None) -> None:
     except OSError as error:
         raise ConfigurationError(f"configuration file {path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"configuration file {path} is not TOML: {_without_quotes(error)}") from None
+        raise ConfigurationError(f"configuration file {path} is not TOML: {without_quotes(error)}") from None
     except (UnicodeDecodeError, RecursionError):
         raise ConfigurationError(f"configuration file {path} is not TOML: it is no plain text in UTF-8") from None
     for section, values in read.items():
@@ -74,7 +74,7 @@ def _check_file(path: Path | None) -> None:
             raise ConfigurationError(f"configuration file {path}: {section} is {written}: write [{section}]")
 
 
-def _without_quotes(error: tomllib.TOMLDecodeError) -> str:
+def without_quotes(error: tomllib.TOMLDecodeError) -> str:
     """Return what is wrong and where, without what the parser quotes of the file."""
     what = re.match(r"[A-Za-z ,-]*", str(error))
     where = re.search(r"\(at [a-z0-9, ]*\)$", str(error))

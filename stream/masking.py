@@ -13,6 +13,8 @@ from pydantic import SecretStr
 MASK = "**********"
 _CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>]*@")
 
+_PATH = re.compile(r"(?P<place>https?://[^/?#\s\"'<>]*)[/?#][^\s\"'<>]*", re.IGNORECASE)
+
 
 class SecretUrl(SecretStr):
     """A URL, or several separated by commas; what stands before its last ``@``, and its query, are masked where shown.
@@ -37,3 +39,8 @@ class SecretUrl(SecretStr):
 def mask_urls(text: str) -> str:
     """Return text without what stands before the ``@`` of a URL."""
     return _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", text) if "@" in text else text
+
+
+def mask_paths(text: str) -> str:
+    """Return text with the host alone of each URL: of a webhook the rest is a secret."""
+    return _PATH.sub(r"\g<place>/…", mask_urls(text)) if "://" in text else text

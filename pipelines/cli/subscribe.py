@@ -46,9 +46,16 @@ def subscribe(
         str | None, typer.Option(help="Start this command for each alert: its words, no shell; JSON on its input.")
     ] = None,
     webhook: Annotated[
-        str | None, typer.Option(help="Post each alert as JSON to this URL, signed with TOCSIN_WEBHOOK_SECRET.")
+        str | None,
+        typer.Option(
+            help="Post each alert as JSON to this URL, signed with TOCSIN_WEBHOOK_SECRET. env:NAME or file:PATH name"
+            " the URL, so that no other user of this machine reads it."
+        ),
     ] = None,
-    slack: Annotated[str | None, typer.Option(help="Post a line of text for each alert, as Slack takes it.")] = None,
+    slack: Annotated[
+        str | None,
+        typer.Option(help="Post a line of text for each alert, as Slack takes it; env:NAME and file:PATH too."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="The subscription's name: what it remembers, and its group at the broker.")
     ] = None,

@@ -20,7 +20,7 @@ from pipelines.subscribe.maps import FITS
 from pipelines.subscribe.received import ReceivedAlert, receive
 from pipelines.subscribe.routes import Judge, Judged
 from pipelines.subscribe.state import State
-from pipelines.subscribe.written import Options, written
+from pipelines.subscribe.written import Options, routes_of
 from stream.codec.alert import CONTAINER_MAGIC, encode_alert, read_alerts
 from stream.codec.limits import MAX_SKYMAP_BYTES
 from stream.errors import ConfigurationError, DataError, NoticeRefused
@@ -166,8 +166,10 @@ def replay(paths: Iterable[Path], rules: RuleOptions) -> Iterator[Delivery]:
         now_ns = made_at(alert)[0]
         return judge(alert)
 
-    routes, _ = written(Options(rules), {}, lambda: now_ns)
-    past = tuple(replace(route, judge=partial(at, judge=route.judge), actions=()) for route in routes)
+    past = tuple(
+        replace(route, judge=partial(at, judge=route.judge), actions=())
+        for route in routes_of(Options(rules), lambda: now_ns)
+    )
     database = Database(None)
     try:
         engine = Engine([KeptSource(alerts)], State(database), Subscription(past, all_alerts=True))

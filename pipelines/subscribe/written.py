@@ -16,6 +16,7 @@ from pipelines.subscribe.received import ReceivedAlert
 from pipelines.subscribe.routes import Judge, Judged, Route, everything
 from pipelines.subscribe.where.presets import load_preset, problems
 from stream.errors import ConfigurationError
+from stream.masking import mask_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +34,43 @@ class Options:
         return repr(self)
 
 
-def doings_of_options(options: Options, environ: Mapping[str, str]) -> dict[str, Doing]:
-    """Return the actions by the names of their kinds.
+def _of_options(options: Options) -> dict[str, ActionSettings]:
+    """Return the actions by the names of their kinds."""
+    asked = {
+        "file": options.out and ActionSettings(file=options.out),
+        "command": options.command is not None and ActionSettings(command=options.command),
+        "webhook": options.webhook is not None and ActionSettings(webhook=SecretStr(options.webhook)),
+        "slack": options.slack is not None and ActionSettings(slack=SecretStr(options.slack)),
+    }
+    return {name: settings for name, settings in asked.items() if settings}
+
+
+def doings_of(asked: Mapping[str, ActionSettings], environ: Mapping[str, str]) -> dict[str, Doing]:
+    """Return actions of their settings; none that is a command finds another's URL or secret in its environment.
 
     Raises
     ------
     ConfigurationError
-        If a URL is none, or not allowed.
+        If a URL is none, or not allowed, or stands nowhere.
     """
-    asked = {
-        "file": options.out and ActionSettings(file=options.out),
-        "command": options.command is not None and ActionSettings(command=options.command),
-        "webhook": options.webhook and ActionSettings(webhook=SecretStr(options.webhook)),
-        "slack": options.slack and ActionSettings(slack=SecretStr(options.slack)),
-    }
-    return {name: doing_of(settings, environ) for name, settings in asked.items() if settings}
+    hidden = {name for settings in asked.values() for name in settings.variables}
+    return {name: Doing(make_action(one, environ, hidden), one.give_up_s) for name, one in asked.items()}
 
 
-def doing_of(settings: ActionSettings, environ: Mapping[str, str]) -> Doing:
-    """Return an action of its settings."""
-    return Doing(make_action(settings, environ), settings.give_up_s)
-
-
-def written(
-    options: Options, environ: Mapping[str, str], now_unix_ns: Callable[[], int] = time.time_ns
-) -> tuple[tuple[Route, ...], dict[str, Doing]]:
+def written(options: Options, environ: Mapping[str, str]) -> tuple[tuple[Route, ...], dict[str, Doing]]:
     """Return the rules, each with the names of its actions, and the actions by name.
+
+    Raises
+    ------
+    ConfigurationError
+        If a rule, a preset or an action cannot be read.
+    """
+    asked = {**_of_preset(options.rules.preset), **_of_options(options)}
+    return routes_of(options), doings_of(asked, environ)
+
+
+def routes_of(options: Options, now_unix_ns: Callable[[], int] = time.time_ns) -> tuple[Route, ...]:
+    """Return the rules, each with the names of its actions.
 
     What options name is done for every rule; what a file of rules names, for those that name it, or for those that name
     none.
@@ -66,32 +78,29 @@ def written(
     Parameters
     ----------
     options : Options
-    environ : mapping
     now_unix_ns : callable
         The clock that rules are asked at.
 
     Raises
     ------
     ConfigurationError
-        If a rule, a preset or an action cannot be read.
+        If a rule or a preset cannot be read.
     """
-    wanted, of_options = rules_of(options.rules), doings_of_options(options, environ)
-    of_file = doings_of_preset(options.rules.preset, environ)
+    wanted, of_options, of_file = rules_of(options.rules), _of_options(options), _of_preset(options.rules.preset)
     for name in of_options:
         if name in of_file:
             raise ConfigurationError(f"the file of rules has an action named {name}: rename it, or leave --{name} out")
     judges = Judges(wanted)
-    routes = [
+    return tuple(
         Route(
             one.name, _judge_of(judges, one, now_unix_ns), (*(one.actions or of_file), *of_options),
             "" if one.rule is None else one.rule.text,
         )
         for one in wanted
-    ]  # fmt: skip
-    return tuple(routes), {**of_file, **of_options}
+    )  # fmt: skip
 
 
-def doings_of_preset(name: str, environ: Mapping[str, str]) -> dict[str, Doing]:
+def _of_preset(name: str) -> dict[str, ActionSettings]:
     """Return the actions of a file of rules by their names.
 
     Raises
@@ -102,11 +111,10 @@ def doings_of_preset(name: str, environ: Mapping[str, str]) -> dict[str, Doing]:
     found = {}
     for action, values in (load_preset(name).actions if name else {}).items():
         try:
-            found[action] = doing_of(ActionSettings.model_validate(values), environ)
+            found[action] = ActionSettings.model_validate(values)
         except ValidationError as error:  # not chained: it holds the values, which may be secret
-            raise ConfigurationError(
-                f"{name}: actions.{action}: {'; '.join(problems(error, ActionSettings))}"
-            ) from None
+            told = "; ".join(problems(error, ActionSettings))
+            raise ConfigurationError(f"{name}: {mask_paths(f'actions.{action}')}: {told}") from None
     return found
 
 

@@ -20,7 +20,7 @@ from pipelines.subscribe.kept import KeptSource, files_of, read_file, read_files
 from pipelines.subscribe.maps import read_map
 from pipelines.subscribe.queue import Queue
 from pipelines.subscribe.state import State
-from pipelines.subscribe.written import Options, doing_of, written
+from pipelines.subscribe.written import Options, doings_of, written
 from stream.codec.alert import decode_alert, write_alerts
 from stream.errors import ConfigurationError, DataError
 
@@ -149,8 +149,8 @@ def test_a_file_of_several_alerts_is_read_one_by_one(tmp_path: Path) -> None:
 
 def test_dead_letters_are_listed_and_wait_again(tmp_path: Path, runner: CliRunner) -> None:
     queued(database := Database(tmp_path / "scope"), "a")
-    doing = doing_of(ActionSettings(command=("/nowhere/slew.sh",), give_up_s=0), {})
-    Worker("act", doing, Queue(database)).step()
+    doings = doings_of({"act": ActionSettings(command=("/nowhere/slew.sh",), give_up_s=0)}, {})
+    Worker("act", doings["act"], Queue(database)).step()
     database.close()
     listed = runner.invoke(app, ["alerts", "dead", "--state", str(tmp_path)])
     assert "scope  act  S1a" in listed.stdout

@@ -53,7 +53,7 @@ def target_of(url: str) -> Target:
         host, port = None, None
         parts = urlsplit("")
     if not host or parts.scheme not in ("https", "http") or any(not "!" <= c <= "~" for c in url):
-        raise ConfigurationError("the URL of a webhook is none: write https://host/path")
+        raise ConfigurationError("the URL of a webhook is none: write https://host/path, or env:NAME or file:PATH")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"the URL of {host} holds credentials: a webhook's secret comes from the environment")
     if parts.scheme == "http" and host not in _LOCAL:
@@ -113,7 +113,8 @@ class Poster:
             connection.close()
             if not fresh and isinstance(error, ConnectionError | http.client.BadStatusLine):
                 raise
-            raise ActionFailed(f"{self._target.shown} did not answer: {type(error).__name__} {error}") from error
+            why = f" {error}" if isinstance(error, OSError) else ""  # what no HTTP is may repeat what we asked for
+            raise ActionFailed(f"{self._target.shown} did not answer: {type(error).__name__}{why}") from error
         if len(rest) < _MOST_READ and not response.will_close:
             self._kept = connection
         else:

@@ -30,8 +30,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipelines.subscribe.where.errors import nearest
+from stream.configuration import without_quotes
 from stream.errors import ConfigurationError
 from stream.kafka_settings import Section
+from stream.masking import mask_paths
 
 _FOLDER = resources.files("pipelines.subscribe.where") / "presets"
 _LONGEST = 1 << 18
@@ -146,8 +148,10 @@ def _read(path: Path) -> Preset:
 def _parsed(text: str, where: str) -> Preset:
     try:
         return Preset.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{where} is no TOML: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{where} is no TOML: {without_quotes(error)}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{where} is no TOML: it is nested too deep") from None
     except ValidationError as error:
         # Not chained: pydantic's error holds the values, and an action's may be secret.
         raise ConfigurationError(f"{where}: {'; '.join(problems(error, RuleSettings, Preset))}") from None
@@ -161,4 +165,4 @@ def problems(error: ValidationError, *models: type[BaseModel]) -> Iterator[str]:
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = f"is not known{nearest(str(problem['loc'][-1]), known)}"
-        yield f"{place}: {message}" if place else message
+        yield mask_paths(f"{place}: {message}" if place else message)
