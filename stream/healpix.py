@@ -8,6 +8,7 @@ Sources: Górski et al., ApJ 622, 759 (2005), section 4, for the geometry of a p
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -18,6 +19,11 @@ MAX_ORDER = 29
 """Finest order whose indices fit 64 bits."""
 
 DEG2_PER_SR = (180.0 / math.pi) ** 2
+_AREA_SR = np.ldexp(math.pi / 3.0, -2 * np.arange(MAX_ORDER + 1))
+_BITS_OF_4 = (1023 + 2) << 52
+_FIRST_UNIQ = np.left_shift(np.int64(4), 2 * np.arange(MAX_ORDER + 1))
+
+_TABLE_ORDER = 6
 
 # Where each of the twelve base pixels has its lowest corner, in units of its diagonal (ibid., equation 10).
 _RING = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])
@@ -30,14 +36,10 @@ _SPREAD = (
 
 def split_uniq(uniq: IntArray) -> tuple[IntArray, IntArray]:
     """Return order and nested index of multi-order pixels, each of shape (n,); every number must be 4 or more."""
-    # frexp is exact for the leading bit below 2**53; the uniq of order 29 have up to 62 bits, so the high half counts.
-    if len(uniq) == 0 or int(uniq.max()) < 1 << 53:
-        order = (np.frexp(uniq.astype(np.float64))[1].astype(np.int64) - 1) // 2 - 1
-        return order, uniq - (np.int64(4) << (2 * order))
-    high = uniq >> 32
-    bits = np.where(high > 0, np.frexp(high.astype(np.float64))[1] + 32, np.frexp((uniq & 0xFFFFFFFF).astype(float))[1])
-    order = (bits.astype(np.int64) - 1) // 2 - 1
-    return order, uniq - (np.int64(4) << (2 * order))
+    # The exponent of a float64 is the place of the leading bit; with no other bit beside that nothing is rounded up.
+    bits = (uniq & ~(uniq >> 1)).astype(np.float64).view(np.int64)
+    order = (bits - _BITS_OF_4) >> 53
+    return order, uniq - _FIRST_UNIQ.take(order)
 
 
 def uniq_of(order: int | IntArray, index: IntArray) -> IntArray:
@@ -48,7 +50,8 @@ def uniq_of(order: int | IntArray, index: IntArray) -> IntArray:
 
 def area_sr(order: IntArray) -> FloatArray:
     """Return the solid angle of a pixel of each order."""
-    return np.ldexp(math.pi / 3.0, -2 * order)
+    found: FloatArray = _AREA_SR.take(order)
+    return found
 
 
 def centres(uniq: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -83,6 +86,28 @@ def unit_vectors(order: int, face: IntArray, x: IntArray, y: IntArray) -> tuple[
     out[cap] = np.sqrt(short * (2.0 - short))
     longitude: FloatArray = (_LONGITUDE.take(face) * width + x - y) * (math.pi / 4.0) / width
     return out * np.cos(longitude), out * np.sin(longitude), z
+
+
+def directions(uniq: IntArray) -> FloatArray:
+    """Return the Cartesian centres of multi-order pixels, shape (3, n); those of coarse ones stand in a table."""
+    fine = uniq >= _FIRST_UNIQ[_TABLE_ORDER + 1]
+    found: FloatArray = _table().take(uniq, axis=1, mode="clip")
+    if fine.any():
+        order, index = split_uniq(uniq)
+        for level in range(_TABLE_ORDER + 1, int(order.max()) + 1):
+            at = np.flatnonzero(order == level)
+            found[:, at] = unit_vectors(level, *face_x_y(level, index[at]))
+    return found
+
+
+@functools.cache
+def _table() -> FloatArray:
+    """Return the Cartesian centres of all coarse pixels by their multi-order index, shape (3, m): 1.6 MB."""
+    found = np.zeros((3, _FIRST_UNIQ[_TABLE_ORDER + 1]))
+    for order in range(_TABLE_ORDER + 1):
+        index = np.arange(12 << (2 * order))
+        found[:, uniq_of(order, index)] = unit_vectors(order, *face_x_y(order, index))
+    return found
 
 
 def sides(order: int, face: IntArray, x: IntArray, y: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -33,11 +33,12 @@ def credible_areas_deg2(skymap: SkyMap, levels: Sequence[float]) -> tuple[float,
 
     A pixel counts in part where it is not needed whole, as ligo-skymap-stats has it.
     """
-    at = np.argsort(-skymap.probdensity, kind="stable")
-    area = area_sr(split_uniq(skymap.uniq)[0])[at] * DEG2_PER_SR
-    held = np.concatenate([[0.0], np.cumsum(skymap.probdensity[at] * area / DEG2_PER_SR)])
-    covered = np.concatenate([[0.0], np.cumsum(area)])
-    return tuple(float(found) for found in np.interp(levels, held, covered))
+    at = np.argsort(skymap.probdensity)[::-1]  # in which order equal ones come is all the same
+    area = area_sr(split_uniq(skymap.uniq)[0])[at]
+    held, covered = np.zeros(len(at) + 1), np.zeros(len(at) + 1)
+    np.cumsum(skymap.probdensity[at] * area, out=held[1:])
+    np.cumsum(area, out=covered[1:])
+    return tuple(float(found) * DEG2_PER_SR for found in np.interp(levels, held, covered))
 
 
 def pixels_at(skymap: SkyMap, ra_rad: FloatArray, dec_rad: FloatArray) -> IntArray:

@@ -35,13 +35,18 @@ class Facts:
 
     def __init__(self, alert: ReceivedAlert, now_unix_ns: int, combined: bool = False) -> None:
         self.record, self.extra = alert.record, alert.extra
-        self.now_unix_ns, self.now_ns = now_unix_ns, unix_ns_to_gps_ns(now_unix_ns)
+        self.now_unix_ns = now_unix_ns
         self._combined = combined
         self._known: dict[tuple[str, Arguments], Value | Unknown] = {}
         self._other: tuple[OtherMessenger | None] | None = None
         self._skymap: SkyMap | Unknown | None = None
         self._areas_deg2: dict[float, float] = {}
         self._places: Places | Unknown | None = None
+
+    @property
+    def now_ns(self) -> int:
+        """When the rule is asked, GPS."""
+        return unix_ns_to_gps_ns(self.now_unix_ns)
 
     def get(self, name: str, arguments: Arguments = ()) -> Value | Unknown:
         """Return a value of :data:`pipelines.subscribe.where.NAMES`, or why it is not known."""
@@ -81,11 +86,11 @@ class Facts:
         return found
 
     def skymap(self) -> SkyMap | Unknown:
-        """Return the sky map, decoded once."""
+        """Return the sky map without the distances along its lines of sight, decoded once."""
         if self._skymap is None:
             fits = self.fits()
             try:
-                self._skymap = fits if isinstance(fits, Unknown) else decode_skymap(fits)
+                self._skymap = fits if isinstance(fits, Unknown) else decode_skymap(fits, distances=False)
             except DataError as error:
                 self._skymap = Unknown(str(error))
         return self._skymap

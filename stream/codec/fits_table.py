@@ -159,24 +159,26 @@ def _expanded(payload: bytes | mmap, max_bytes: int) -> bytes:
 def _read_header(data: bytes | mmap, start: int) -> tuple[dict[str, Value], int]:
     """Return a header's cards and where its data begin; of a name that stands twice, the first."""
     found: dict[str, Value] = {}
-    for at in range(start, start + _MAX_HEADER_BLOCKS * _BLOCK, _CARD):
-        card = data[at : at + _CARD]
-        if len(card) < _CARD:
-            raise CodecError("FITS file ends within a header")
-        name = card[:8].rstrip().decode("ascii", "replace")
-        if name == "END":
-            return found, start + -(-(at + _CARD - start) // _BLOCK) * _BLOCK
-        if card[8:10] == b"= " and name not in found:
-            value = _value(bytes(card[10:]))
-            if value is not None:
-                found[name] = value
+    for block in range(start, start + _MAX_HEADER_BLOCKS * _BLOCK, _BLOCK):
+        text = data[block : block + _BLOCK].decode("ascii", "replace")
+        for at in range(0, _BLOCK, _CARD):
+            card = text[at : at + _CARD]
+            if len(card) < _CARD:
+                raise CodecError("FITS file ends within a header")
+            name = card[:8].rstrip()
+            if name == "END":
+                return found, block + _BLOCK
+            if card[8:10] == "= " and name not in found:
+                value = _value(card[10:])
+                if value is not None:
+                    found[name] = value
     raise CodecError(f"FITS header of more than {_MAX_HEADER_BLOCKS} blocks of {_BLOCK} bytes")
 
 
 @lru_cache(maxsize=4096)
-def _value(card: bytes) -> Value | None:
+def _value(text: str) -> Value | None:
     """Return the value of a card's text; None where there is none of a known form. Map after map has the same cards."""
-    text = card.decode("ascii", "replace").strip()
+    text = text.strip()
     if text.startswith("'"):
         inner = re.match(r"'((?:[^']|'')*)'", text)
         return inner[1].replace("''", "'").rstrip() if inner else None

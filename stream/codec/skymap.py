@@ -27,6 +27,8 @@ from stream.timebase import gps_ns_to_unix_ns, gps_ns_to_utc, utc_to_gps_ns
 from stream.types import AnyArray, FloatArray, IntArray
 
 _KEPT_ORDER = 10
+_SIZE = np.left_shift(np.int64(1), 2 * (MAX_ORDER - np.arange(MAX_ORDER + 1)))
+"""Of a pixel of each order, in those of the finest."""
 _TOLERANCE, _EXACT = 0.02, 1e-6
 _DISTANCES = ("DISTMU", "DISTSIGMA", "DISTNORM")
 _DETECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
@@ -78,7 +80,9 @@ def _cards(skymap: SkyMap, order: int, seconds: float | None) -> list[tuple[str,
     return cards + [(name, value) for name, value in told.items() if value is not None and math.isfinite(value)]
 
 
-def decode_skymap(payload: bytes | mmap, max_bytes: int = MAX_SKYMAP_BYTES["message"]) -> SkyMap:
+def decode_skymap(
+    payload: bytes | mmap, max_bytes: int = MAX_SKYMAP_BYTES["message"], *, distances: bool = True
+) -> SkyMap:
     """Return the sky map of a FITS file, gzipped or not.
 
     A flat map becomes a multi-order one without loss: equal neighbours are joined; it is made coarser if more than
@@ -92,6 +96,8 @@ def decode_skymap(payload: bytes | mmap, max_bytes: int = MAX_SKYMAP_BYTES["mess
         A stranger's.
     max_bytes : int
         Longest file, after expansion; more is allowed for a file that a person named.
+    distances : bool
+        Whether those along each line of sight are wanted.
 
     Raises
     ------
@@ -103,16 +109,17 @@ def decode_skymap(payload: bytes | mmap, max_bytes: int = MAX_SKYMAP_BYTES["mess
     _check_kind(table.header)
     ordering = table.header.get("ORDERING")
     if ordering == "NUNIQ":
-        uniq, density, distances = _multi_order(table)
+        uniq, columns = _multi_order(table, distances)
     elif ordering in ("NESTED", "RING"):
-        uniq, density, distances = _flat(table, ring=ordering == "RING")
+        uniq, columns = _flat(table, distances, ring=ordering == "RING")
     else:
         raise CodecError(f"sky map's ORDERING is {_shown(ordering)}: NUNIQ, NESTED and RING are read")
-    at = np.argsort(uniq, kind="stable")
-    uniq = uniq[at]
-    total = _check_total(density, _check_cover(uniq), at)
-    density = density[at] if abs(total - 1.0) <= _EXACT else density[at] / total
-    mu, sigma, norm = (None, None, None) if distances is None else (column[at] for column in distances)
+    if np.any(uniq[1:] < uniq[:-1]):
+        at = np.argsort(uniq, kind="stable")
+        uniq, columns = uniq[at], [column[at] for column in columns]
+    total = _check_total(columns[0], _check_cover(uniq))
+    density = columns[0] if abs(total - 1.0) <= _EXACT else columns[0] / total
+    mu, sigma, norm = columns[1:] or (None, None, None)
     return SkyMap(
         uniq, density, mu, sigma, norm, _length(table.header, "DISTMEAN"), _length(table.header, "DISTSTD"),
         _detectors(table.header), _time(table.header), clean(str(table.header.get("CREATOR", "")), 68),
@@ -132,24 +139,24 @@ def _check_kind(header: Mapping[str, Value]) -> None:
         raise CodecError(f"sky map's COORDSYS is {_shown(header.get('COORDSYS'))}: expected C, celestial")
 
 
-def _multi_order(table: FitsTable) -> tuple[IntArray, FloatArray, tuple[FloatArray, ...] | None]:
+def _multi_order(table: FitsTable, distances: bool) -> tuple[IntArray, list[FloatArray]]:
+    """Return the pixels and the columns that belong to them: the density, and three of the distance if there are."""
     uniq = _column(table, "UNIQ").reshape(-1)
     if uniq.dtype.kind != "i":
         raise CodecError("sky map's column UNIQ is not of whole numbers")
-    density = _density(table, "PROBDENSITY").reshape(-1).astype(np.float64)
-    raw = _distances(table)
-    lengths = {len(uniq), len(density), *(column.size for column in raw or ())}
+    density, others = _density(table, "PROBDENSITY"), _distances(table)
+    lengths = {len(uniq), density.size, *(column.size for column in others)}
     if len(lengths) > 1 or not 12 <= len(uniq) <= MAX_PIXELS:
         raise CodecError(f"sky map has columns of {sorted(lengths)} pixels: expected one length, 12 to {MAX_PIXELS}")
-    distances = None if raw is None else _sound_distances(*(column.reshape(-1).astype(np.float64) for column in raw))
-    return uniq.astype(np.int64), density, distances
+    told = [column.reshape(-1).astype(np.float64) for column in (density, *(others if distances else ()))]
+    return uniq.astype(np.int64), _sound(told)
 
 
-def _flat(table: FitsTable, *, ring: bool) -> tuple[IntArray, FloatArray, tuple[FloatArray, ...] | None]:
+def _flat(table: FitsTable, distances: bool, *, ring: bool) -> tuple[IntArray, list[FloatArray]]:
     if table.header.get("INDXSCHM", "IMPLICIT") != "IMPLICIT":
         raise CodecError("sky map is flat and of a part of the sky (INDXSCHM EXPLICIT): the whole sky is read")
     name = next((n for n in ("PROB", "PROBABILITY", "PROBDENSITY") if n in table.columns), "PROB")
-    columns = [_density(table, name), *(_distances(table) or ())]
+    columns = [_density(table, name), *_distances(table)]
     count = columns[0].size
     order = (count // 12).bit_length() // 2
     if count != 12 << (2 * order) or order > MAX_FLAT_ORDER:
@@ -162,15 +169,16 @@ def _flat(table: FitsTable, *, ring: bool) -> tuple[IntArray, FloatArray, tuple[
         raise CodecError("flat sky map's columns are of different lengths")
     scale = 1.0 if name == "PROBDENSITY" else float(area_sr(np.array(order)))
 
+    columns = columns if distances else columns[:1]
+
     def sound(part: list[FloatArray]) -> list[FloatArray]:
-        return [part[0] / scale, *(_sound_distances(*part[1:]) if len(part) > 1 else ())]
+        return _sound([part[0] / scale, *part[1:]])
 
     found = multi_order(order, columns, ring=ring, sound=sound, most=MAX_PIXELS)
     if found is None:  # hardly two pixels are equal: it is made coarser until all of them may be kept
         found = multi_order(order, columns, ring=ring, sound=sound, most=MAX_PIXELS, coarser=order - _KEPT_ORDER)
     assert found is not None
-    uniq, (density, *others) = found
-    return uniq, density, tuple(others) if others else None
+    return found
 
 
 def _column(table: FitsTable, name: str) -> AnyArray:
@@ -187,18 +195,23 @@ def _density(table: FitsTable, name: str) -> AnyArray:
     return column
 
 
-def _distances(table: FitsTable) -> tuple[AnyArray, ...] | None:
-    """Return location, scale and norm as they are in a file, or None where a map has not all three."""
+def _distances(table: FitsTable) -> tuple[AnyArray, ...]:
+    """Return location, scale and norm as they are in a file, or nothing where a map has not all three."""
     if not set(_DISTANCES) <= set(table.columns):
-        return None
+        return ()
     return tuple(table.columns[name] for name in _DISTANCES)
 
 
-def _sound_distances(mu: FloatArray, sigma: FloatArray, norm: FloatArray) -> tuple[FloatArray, ...]:
-    """Return location, scale and norm, none where they are not finite or absurd."""
+def _sound(columns: list[FloatArray]) -> list[FloatArray]:
+    """Return density and, where there are, location, scale and norm: no distance where it is not finite or absurd."""
+    if len(columns) == 1:
+        return columns
+    density, mu, sigma, norm = columns
     known = (np.abs(mu) < _FARTHEST_MPC) & (sigma > _CLOSEST_MPC) & (sigma < _FARTHEST_MPC) & (norm >= 0)
     known &= norm < 1 / _CLOSEST_MPC**2
-    return np.where(known, mu, np.inf), np.where(known, sigma, 1.0), np.where(known, norm, 0.0)
+    if known.all():
+        return columns
+    return [density, np.where(known, mu, np.inf), np.where(known, sigma, 1.0), np.where(known, norm, 0.0)]
 
 
 def _check_cover(uniq: IntArray) -> IntArray:
@@ -206,24 +219,30 @@ def _check_cover(uniq: IntArray) -> IntArray:
     if len(uniq) == 0 or uniq.min() < 4 or uniq.max() >= 1 << 62:
         raise CodecError(f"sky map has a pixel that is none: UNIQ goes from 4 to {(1 << 62) - 1}")
     order, index = split_uniq(uniq)
-    first = index << (2 * (MAX_ORDER - order))
-    size = np.left_shift(np.int64(1), 2 * (MAX_ORDER - order))
-    by_place = np.argsort(first, kind="stable")
-    first, last = first[by_place], (first + size)[by_place]
-    before = np.concatenate([[0], last[:-1]])
-    if np.any(first < before):
-        raise CodecError(f"sky map's pixel UNIQ {uniq[by_place][first < before][0]} lies in another of its pixels")
-    if np.any(first > before) or last[-1] != 12 << (2 * MAX_ORDER):
-        part = float(np.sum(area_sr(order))) / (4 * math.pi)
-        raise CodecError(f"sky map covers {part:.6f} of the sky: expected all of it")
+    size = _SIZE.take(order)
+    # The middle of a pixel, in halves of the finest: its lowest bit is the pixel's size, so that it sorts alone.
+    middle = np.sort((2 * index + 1) * size)
+    half = middle & -middle
+    first, last = middle - half, middle + half
+    if first[0] != 0 or last[-1] != 24 << (2 * MAX_ORDER) or np.any(first[1:] != last[:-1]):
+        raise CodecError(_why_no_cover(uniq, order, index * size, size))
     return order
 
 
-def _check_total(density: FloatArray, order: IntArray, at: IntArray | slice = slice(None)) -> float:
+def _why_no_cover(uniq: IntArray, order: IntArray, first: IntArray, size: IntArray) -> str:
+    by_place = np.argsort(first, kind="stable")
+    within = first[by_place][1:] < (first + size)[by_place][:-1]
+    if np.any(within):
+        return f"sky map's pixel UNIQ {uniq[by_place][1:][within][0]} lies in another of its pixels"
+    part = float(np.sum(area_sr(order))) / (4 * math.pi)
+    return f"sky map covers {part:.6f} of the sky: expected all of it"
+
+
+def _check_total(density: FloatArray, order: IntArray) -> float:
     """Return what the densities add up to, if that is near 1 and each is a density."""
-    if not np.all(np.isfinite(density)) or density.min() < 0:
+    if not (density.min() >= 0 and density.max() < np.inf):  # neither is NaN
         raise CodecError("sky map has a probability density that is negative or not finite")
-    total = float(np.sum(density[at] * area_sr(order)))
+    total = float(np.sum(density * area_sr(order)))
     if abs(total - 1.0) > _TOLERANCE:
         raise CodecError(f"sky map's probability adds up to {total:.6g}: expected 1 within {_TOLERANCE}")
     return total

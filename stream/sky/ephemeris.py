@@ -75,18 +75,25 @@ def sidereal_rad(days: FloatArray) -> FloatArray:
     return found
 
 
-def of_date(ra_rad: FloatArray, dec_rad: FloatArray, days: float) -> tuple[FloatArray, FloatArray]:
-    """Return right ascension and declination for the mean equinox of a day, from those of ICRS; shapes as theirs."""
+def precession(days: float) -> FloatArray:
+    """Return the matrix that takes unit vectors of ICRS to those for the mean equinox of a day."""
     t = days / 36525.0
     zeta = (2.650545 + 2306.083227 * t + 0.2988499 * t**2 + 0.01801828 * t**3) * _ARCSEC
     z = (-2.650545 + 2306.077181 * t + 1.0927348 * t**2 + 0.01826837 * t**3) * _ARCSEC
     theta = (2004.191903 * t - 0.4294934 * t**2 - 0.04182264 * t**3) * _ARCSEC
-    across, up = np.cos(dec_rad), np.sin(dec_rad)
-    a = across * np.sin(ra_rad + zeta)
-    along = across * np.cos(ra_rad + zeta)
-    b = math.cos(theta) * along - math.sin(theta) * up
-    c = math.sin(theta) * along + math.cos(theta) * up
-    return np.mod(np.arctan2(a, b) + z, 2 * math.pi), np.arctan2(c, np.hypot(a, b))
+    along, up = math.cos(theta), math.sin(theta)
+    tilt = np.array([[along, 0.0, -up], [0.0, 1.0, 0.0], [up, 0.0, along]])
+    found: FloatArray = _about_pole(z) @ tilt @ _about_pole(zeta)
+    return found
+
+
+def of_date(ra_rad: FloatArray, dec_rad: FloatArray, days: float) -> tuple[FloatArray, FloatArray]:
+    """Return right ascension and declination for the mean equinox of a day, from those of ICRS; shapes as theirs."""
+    across = np.cos(dec_rad)
+    x, y, z = np.tensordot(
+        precession(days), np.stack([across * np.cos(ra_rad), across * np.sin(ra_rad), np.sin(dec_rad)]), 1
+    )
+    return np.mod(np.arctan2(y, x), 2 * math.pi), np.arctan2(z, np.hypot(x, y))
 
 
 def sun(days: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -164,3 +171,8 @@ def _equatorial(longitude: FloatArray, latitude: FloatArray, days: FloatArray) -
     z = np.cos(latitude) * np.sin(longitude) * np.sin(tilt) + np.sin(latitude) * np.cos(tilt)
     x = np.cos(latitude) * np.cos(longitude)
     return np.mod(np.arctan2(y, x), 2 * math.pi), np.arctan2(z, np.hypot(x, y))
+
+
+def _about_pole(angle_rad: float) -> FloatArray:
+    cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
+    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])

@@ -6,10 +6,11 @@ What lies in pixels that matter little is gathered into wider ones; the probabil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from stream.healpix import area_sr, centres, split_uniq, uniq_of
+from stream.healpix import area_sr, centres, directions, split_uniq, uniq_of
 from stream.records import SkyMap
 from stream.types import BoolArray, FloatArray, IntArray
 
@@ -19,24 +20,43 @@ _WIDEST_ORDER = 5
 """Of 1.8 degrees: nothing becomes wider."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Places:
-    """Pixels of a map, some of them gathered; the most probable per area first.
+    """Pixels of a map, some of them gathered; what else is asked of them is computed once.
 
     Attributes
     ----------
-    ra_rad, dec_rad : array of float64, shape (n,)
-        Of ICRS.
+    uniq : array of int64, shape (n,)
     probability : array of float64, shape (n,)
         Adds up to 1, or to 0 where the map holds nothing.
-    level : array of float64, shape (n,)
-        Probability of the smallest region that just holds a place.
     """
 
-    ra_rad: FloatArray
-    dec_rad: FloatArray
+    uniq: IntArray
     probability: FloatArray
-    level: FloatArray
+
+    @cached_property
+    def direction(self) -> FloatArray:
+        """Unit vectors of ICRS, shape (3, n)."""
+        return directions(self.uniq)
+
+    @cached_property
+    def ra_dec_rad(self) -> tuple[FloatArray, FloatArray]:
+        """Right ascension and declination of ICRS, each of shape (n,)."""
+        return centres(self.uniq)
+
+    @cached_property
+    def density(self) -> FloatArray:
+        """Probability per steradian, shape (n,)."""
+        found: FloatArray = self.probability / area_sr(split_uniq(self.uniq)[0])
+        return found
+
+    @cached_property
+    def level(self) -> FloatArray:
+        """Probability of the smallest region that just holds a place, shape (n,)."""
+        by_density = np.argsort(-self.density, kind="stable")
+        found = np.empty(len(by_density))
+        found[by_density] = np.cumsum(self.probability[by_density])
+        return found
 
 
 def places_of(skymap: SkyMap) -> Places:
@@ -45,10 +65,13 @@ def places_of(skymap: SkyMap) -> Places:
     held = skymap.probdensity * area_sr(order)
     total = float(held.sum())
     held = held / total if total > 0 else np.zeros_like(held)
+    finest = int(order.max())
+    if finest <= _WIDEST_ORDER:
+        return Places(skymap.uniq, held)
     found: list[IntArray] = []
     values: list[FloatArray] = []
     gathered, their = index[:0], held[:0]
-    for level in range(int(order.max()), -1, -1):
+    for level in range(finest, -1, -1):
         at = order == level
         here, value = np.concatenate([index[at], gathered]), np.concatenate([held[at], their])
         if len(here) == 0:
@@ -65,8 +88,4 @@ def places_of(skymap: SkyMap) -> Places:
         found.append(uniq_of(level, here[kept]))
         values.append(value[kept])
         gathered, their = parent[joined], together[joined]
-    uniq, probability = np.concatenate(found), np.concatenate(values)
-    density = probability / area_sr(split_uniq(uniq)[0])
-    by_density = np.argsort(-density, kind="stable")
-    probability = probability[by_density]
-    return Places(*centres(uniq[by_density]), probability, np.cumsum(probability))
+    return Places(np.concatenate(found), np.concatenate(values))

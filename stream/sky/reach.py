@@ -1,9 +1,14 @@
-"""When places are within reach of a site in the dark: the arcs of hour angle above an airmass, and sidereal time."""
+"""When places are within reach of a site in the dark.
+
+Whether one is at all follows from its unit vector and the zeniths as a dark begins and ends; from when to when, from
+the arc of hour angle that its declination has above the airmass, and sidereal time.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -19,27 +24,64 @@ _RATE_RAD_PER_NS = _TURN * 1.00273790935 / (86_400 * 10**9)
 
 
 class Reach:
-    """When each place is within reach in the dark."""
+    """When each place is within reach in the dark.
 
-    def __init__(self, site: Site, ra: FloatArray, half: FloatArray, dark: Sequence[Span]) -> None:
-        self._site, self._ra, self._half, self.dark = site, ra, half, tuple(dark)
-        self.first = np.full(len(ra), np.inf)
-        self.last = np.full(len(ra), -np.inf)
-        origin = dark[0][0] if dark else 0
-        for start, end in dark:
-            sky, length = self._sidereal(start), (end - start) * _RATE_RAD_PER_NS
+    Parameters
+    ----------
+    site : Site
+    place : array of float64, shape (3, n)
+        Unit vectors, for the equinox of date.
+    airmass : float
+    dark : sequence of (int, int)
+        From when to when, Unix nanoseconds.
+    """
+
+    def __init__(self, site: Site, place: FloatArray, airmass: float, dark: Sequence[Span]) -> None:
+        self._site, self._place, self._airmass, self.dark = site, place, airmass, tuple(dark)
+        self.origin = dark[0][0] if dark else 0
+        starts = ephemeris.days_of(np.array([start for start, _ in dark], dtype=np.int64))
+        self._sky = [float(sky) for sky in ephemeris.local_sidereal_rad(site, starts)]
+        self._met = list(self._within()) if dark else []
+
+    def _within(self) -> Iterator[BoolArray]:
+        """Yield of each dark which places are within reach in it: as it begins or ends, or as they culminate."""
+        latitude, (x, y, z) = math.radians(self._site.latitude_deg), self._place
+        across, up, low = math.cos(latitude), math.sin(latitude), 1.0 / self._airmass
+        high = up * z + across * np.sqrt(x * x + y * y) >= low
+        for sky, (start, end) in zip(self._sky, self.dark, strict=True):
+            turned = (end - start) * _RATE_RAD_PER_NS
+            one, two = ((math.cos(angle), math.sin(angle)) for angle in (sky, sky + turned))
+            zeniths = np.array([(across * one[0], across * one[1], up), (across * two[0], across * two[1], up)])
+            begin, finish = zeniths @ self._place >= low
+            after, before = np.array([(-one[1], one[0], 0.0), (two[1], -two[0], 0.0)]) @ self._place >= 0.0
+            if turned >= _TURN:
+                yield high
+            else:
+                between = after & before if turned < math.pi else after | before
+                yield begin | finish | (between & high)
+
+    @cached_property
+    def ever(self) -> BoolArray:
+        """Which places are within reach at some time, shape (n,)."""
+        return np.logical_or.reduce(self._met) if self._met else np.zeros(self._place.shape[1], dtype=bool)
+
+    @cached_property
+    def spans(self) -> tuple[FloatArray, FloatArray]:
+        """When each place is first and last within reach, nanoseconds from the origin; infinite where it never is."""
+        ra, half = self._ra, self._half
+        first, last = np.full(len(ra), np.inf), np.full(len(ra), -np.inf)
+        for met, sky, (start, end) in zip(self._met, self._sky, self.dark, strict=True):
+            length = (end - start) * _RATE_RAD_PER_NS
             since_rise = np.mod(sky - (ra - half), _TURN)  # how long ago the place rose when the dark began
             until_rise = np.where((since_rise <= 2 * half) | (half >= math.pi), 0.0, _TURN - since_rise)
             since_set = np.mod(sky + length - (ra + half), _TURN)  # how long ago it set when the dark ended
             inside = (_TURN - since_set <= 2 * half) | (half >= math.pi)
             before_end = np.where(inside, 0.0, since_set)
-            met = (until_rise <= length) & (half > 0)
-            begin = (start - origin) + until_rise / _RATE_RAD_PER_NS
-            leave = (end - origin) - before_end / _RATE_RAD_PER_NS
-            self.first = np.where(met, np.minimum(self.first, begin), self.first)
-            self.last = np.where(met, np.maximum(self.last, leave), self.last)
-        self.origin = origin
-        self.ever: BoolArray = np.isfinite(self.first)
+            begin = (start - self.origin) + np.minimum(until_rise, length) / _RATE_RAD_PER_NS
+            leave = (end - self.origin) - np.minimum(before_end, length) / _RATE_RAD_PER_NS
+            first = np.where(met, np.minimum(first, begin), first)
+            last = np.where(met, np.maximum(last, leave), last)
+        return first, last
 
     def best(self, probability: FloatArray) -> tuple[int | None, float]:
         """Return when the most is within reach at once, to five minutes, and how much that is."""
@@ -72,17 +114,27 @@ class Reach:
                         found, nearest = time, hour_angle
         return found
 
+    def of_date(self, at: int) -> tuple[FloatArray, FloatArray]:
+        """Return right ascension and declination of a place, for the equinox of date."""
+        x, y, z = self._place[:, at]
+        return self._ra[at], np.arctan2(z, np.hypot(x, y))
+
     def _sidereal(self, unix_ns: int) -> float:
         return float(ephemeris.local_sidereal_rad(self._site, ephemeris.days_of(unix_ns)))
 
+    @cached_property
+    def _ra(self) -> FloatArray:
+        found: FloatArray = np.mod(np.arctan2(self._place[1], self._place[0]), _TURN)
+        return found
 
-def half_arc(site: Site, dec: FloatArray, airmass: float) -> FloatArray:
-    """Return for how much hour angle, to each side, a declination is within an airmass: 0 never, pi always."""
-    latitude = math.radians(site.latitude_deg)
-    over = 1.0 / airmass - math.sin(latitude) * np.sin(dec)
-    under = max(math.cos(latitude), 1e-12) * np.maximum(np.cos(dec), 1e-12)
-    found: FloatArray = np.arccos(np.clip(over / under, -1.0, 1.0))
-    return found
+    @cached_property
+    def _half(self) -> FloatArray:
+        """For how much hour angle, to each side, each place is within the airmass: 0 never, pi always."""
+        latitude, (x, y, z) = math.radians(self._site.latitude_deg), self._place
+        over = 1.0 / self._airmass - math.sin(latitude) * z
+        under = max(math.cos(latitude), 1e-12) * np.maximum(np.hypot(x, y), 1e-12)
+        found: FloatArray = np.arccos(np.clip(over / under, -1.0, 1.0))
+        return found
 
 
 def _running(at: FloatArray, held: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,8 +1,8 @@
 """What of a sky map a site can see in the next night: the sun far enough below the horizon, and the airmass small.
 
-A place is within reach while its hour angle lies in the arc that its declination has above the airmass; whether that
-arc and the sidereal times of the dark meet is a matter of two angles, for each place and not for each moment. Airmass
-is the secant of the zenith distance, as astroplan has it: 2.5 is an altitude of 23.6 degrees.
+A place is within reach in a dark if it stands high enough as that begins, as it ends, or as it culminates between: for
+each place three comparisons of its unit vector, and none for each moment. Airmass is the secant of the zenith distance,
+as astroplan has it: 2.5 is an altitude of 23.6 degrees.
 Source of the default bounds: LVK public alerts user guide, sun at most -18 degrees, airmass at most 2.5.
 """
 
@@ -20,7 +20,7 @@ from stream.records import SkyMap
 from stream.sky import ephemeris
 from stream.sky.night import Span, dark_spans, lowest_sun_deg
 from stream.sky.places import Places, places_of
-from stream.sky.reach import Reach, half_arc
+from stream.sky.reach import Reach
 from stream.sky.sites import Site
 from stream.types import BoolArray, FloatArray
 
@@ -146,13 +146,13 @@ def visible(
         If the time is not one for which sun and moon are known.
     """
     places = places_of(skymap) if isinstance(skymap, SkyMap) else skymap
-    until_ns, middle, (ra, dec), reach = _reached(places, site, from_unix_ns, hours, sun_deg, airmass)
+    until_ns, middle, reach = _reached(places, site, from_unix_ns, hours, sun_deg, airmass)
     dark, seen = reach.dark, _seen(places, reach)
     best_ns, at_once = reach.best(places.probability)
     return Visibility(
         site, from_unix_ns, until_ns, dark, float(places.probability[seen].sum()), at_once if seen.any() else 0.0,
         best_ns if seen.any() else None, tuple(_region(places, reach, seen, level) for level in _REGIONS),
-        _aim(site, places, (ra, dec), reach, seen), float(ephemeris.moon_illumination(middle)),
+        _aim(site, places, reach, seen), float(ephemeris.moon_illumination(middle)),
         None if seen.any() else _reason(places, site, dark, (from_unix_ns, until_ns), sun_deg, airmass),
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def visible_probability(
     places: Places, site: Site, from_unix_ns: int, hours: float = 24.0, sun_deg: float = SUN_DEG,
     airmass: float = AIRMASS,
 ) -> float:  # fmt: skip
-    """Return :attr:`Visibility.probability` alone, which takes half of the time; parameters as :func:`visible` has.
+    """Return :attr:`Visibility.probability` alone, in a small part of the time; parameters as :func:`visible` has.
 
     Raises
     ------
@@ -174,8 +174,8 @@ def visible_probability(
 
 def _reached(
     places: Places, site: Site, from_unix_ns: int, hours: float, sun_deg: float, airmass: float
-) -> tuple[int, FloatArray, tuple[FloatArray, FloatArray], Reach]:
-    """Return the end of the time, the middle of the first dark, the places of that date, and what is within reach."""
+) -> tuple[int, FloatArray, Reach]:
+    """Return the end of the time, the middle of the first dark, and what is within reach."""
     _check(hours, sun_deg, airmass)
     until_ns = from_unix_ns + round(hours * 3.6e12)
     ephemeris.check_time(from_unix_ns)
@@ -183,8 +183,7 @@ def _reached(
     dark = dark_spans(site, from_unix_ns, until_ns, sun_deg)
     middle_ns = (dark[0][0] + dark[0][1]) // 2 if dark else (from_unix_ns + until_ns) // 2
     middle = ephemeris.days_of(middle_ns)
-    ra, dec = ephemeris.of_date(places.ra_rad, places.dec_rad, float(middle))
-    return until_ns, middle, (ra, dec), Reach(site, ra, half_arc(site, dec, airmass), dark)
+    return until_ns, middle, Reach(site, ephemeris.precession(float(middle)) @ places.direction, airmass, dark)
 
 
 def _seen(places: Places, reach: Reach) -> BoolArray:
@@ -200,22 +199,21 @@ def _region(places: Places, reach: Reach, seen: BoolArray, level: float) -> Regi
     held, both = float(places.probability[inside].sum()), inside & seen
     if not both.any():
         return Region(level, None, None, 0.0)
-    rises, sets = (reach.origin + int(time) for time in (reach.first[both].min(), reach.last[both].max()))
+    first, last = reach.spans
+    rises, sets = (reach.origin + int(time) for time in (first[both].min(), last[both].max()))
     return Region(level, rises, sets, float(places.probability[both].sum()) / held)
 
 
-def _aim(
-    site: Site, places: Places, of_date: tuple[FloatArray, FloatArray], reach: Reach, seen: BoolArray
-) -> Aim | None:
+def _aim(site: Site, places: Places, reach: Reach, seen: BoolArray) -> Aim | None:
     if not seen.any():
         return None
-    at = int(np.argmax(seen))  # places stand by their density
-    unix_ns = reach.highest(at)
+    at = int(np.argmax(np.where(seen, places.density, -1.0)))
+    unix_ns, (ra, dec) = reach.highest(at), reach.of_date(at)
     days = ephemeris.days_of(unix_ns)
-    ra, dec = of_date[0][at], of_date[1][at]
+    icrs_ra, icrs_dec = places.ra_dec_rad
     moon_ra, moon_dec, _ = ephemeris.moon_from(site, days)
     return Aim(
-        math.degrees(places.ra_rad[at]), math.degrees(places.dec_rad[at]), unix_ns,
+        math.degrees(icrs_ra[at]), math.degrees(icrs_dec[at]), unix_ns,
         1.0 / math.sin(float(ephemeris.altitude_rad(site, days, ra, dec))),
         math.degrees(float(ephemeris.separation_rad(ra, dec, moon_ra, moon_dec))),
         bool(ephemeris.altitude_rad(site, days, moon_ra, moon_dec) > 0),

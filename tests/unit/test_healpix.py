@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy import units
 
-from stream.healpix import MAX_ORDER, area_sr, centres, nested_at, ring_index, split_uniq, uniq_of
+from stream.healpix import MAX_ORDER, area_sr, centres, directions, nested_at, ring_index, split_uniq, uniq_of
 from stream.types import IntArray
 
 
@@ -41,6 +41,13 @@ def test_centres_are_those_of_astropy_healpix(order: int) -> None:
     assert np.allclose(dec, lat.value, atol=2e-8 if order > 15 else 1e-12, rtol=0)
     turn = np.abs(np.mod(ra - lon.value + math.pi, 2 * math.pi) - math.pi)
     assert np.max(turn * np.cos(dec)) < 1e-12
+
+
+def test_pixels_of_all_orders_at_once_have_the_directions_of_their_centres() -> None:
+    uniq = np.random.default_rng(1).permutation(np.concatenate([uniq_of(k, some_pixels(k)) for k in range(21)]))
+    ra, dec = centres(uniq)
+    expected = [np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)]
+    np.testing.assert_allclose(directions(uniq), expected, rtol=0, atol=2e-15)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 5, 10, 13])

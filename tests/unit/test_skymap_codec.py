@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skymaps import skymap
+from skymaps import same, skymap
 
 from stream.codec.fits_table import Column, Value, write_table
 from stream.codec.limits import MAX_SKYMAP_BYTES
@@ -18,7 +18,7 @@ from stream.codec.skymap import decode_skymap, encode_skymap
 from stream.errors import CodecError
 from stream.healpix import area_sr, split_uniq
 from stream.records import SkyMap
-from stream.types import AnyArray
+from stream.types import AnyArray, IntArray
 
 MAP = skymap()
 SOUND = encode_skymap(MAP, ["made for a test"])
@@ -53,6 +53,23 @@ def test_lvks_multi_order_maps_are_read(name: str, data_dir: Path) -> None:
     assert np.sum(np.isinf(found.distmu_mpc)) == 176
     again = decode_skymap(gzip.compress(payload))
     assert np.array_equal(again.probdensity, found.probdensity)
+
+
+def test_distances_are_left_out_where_they_are_not_wanted() -> None:
+    assert same(decode_skymap(SOUND, distances=False), replace(MAP, distmu_mpc=None, distsigma_mpc=None, distnorm=None))
+
+
+def test_pixels_in_any_order_are_put_in_order() -> None:
+    at = np.random.default_rng(2).permutation(len(MAP.uniq))
+    assert same(decode_skymap(SOUND), decode_skymap(encode_skymap(_reordered(at), ["made for a test"])))
+
+
+def _reordered(at: IntArray) -> SkyMap:
+    assert MAP.distmu_mpc is not None and MAP.distsigma_mpc is not None and MAP.distnorm is not None
+    return replace(
+        MAP, uniq=MAP.uniq[at], probdensity=MAP.probdensity[at], distmu_mpc=MAP.distmu_mpc[at],
+        distsigma_mpc=MAP.distsigma_mpc[at], distnorm=MAP.distnorm[at],
+    )  # fmt: skip
 
 
 def test_lvks_flat_map_of_gw170817_becomes_multi_order_without_loss(data_dir: Path) -> None:
