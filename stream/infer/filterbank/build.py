@@ -1,27 +1,23 @@
 """The graph's weights, made from kept waveforms and the whitening filter in force.
 
-Each slice of all templates, cosine and sine, at all its phases, is written as a mix of few basis filters (singular
-values: Cannon et al., Phys. Rev. D 82, 044025 (2010)). The number of filters is set by the row that is worst off, not
-by the mean: a bank whose mean is fine can hold a template that keeps half its SNR.
+Each slice of all templates, cosine and sine, at all its phases, is written as a mix of few basis filters
+(:mod:`stream.infer.filterbank.basis`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from stream.condition.whitening import fast_length
+from stream.infer.filterbank.basis import reduce
 from stream.infer.filterbank.peaks import PAST_LAGS, SNR_RATE_HZ
 from stream.infer.filterbank.slices import PHASES, SLICES, Slice, decimator_response, first_position
 from stream.infer.filterbank.waveforms import DURATION_S, N_FFT, RATE_HZ, frequencies_hz
 from stream.infer.filterbank.whitened import INPUT_RATE_HZ, LOW_HZ, noise_power, response, whiten
 from stream.types import Complex64Array, Float32Array, FloatArray
-
-TOLERANCE = 0.01
-"""Largest part of its SNR's square that any row may lose in any slice."""
-
-_Reduced = tuple[Float32Array, Float32Array]
-"""A slice's basis filters, and what each row has of them."""
 
 _BLOCK = 32  # templates at once: whole spectra of all would take half a gigabyte
 _BINS = 8  # of a spectrum, summed for the autocorrelation: half a hertz is fine for lags of 32 ms
@@ -91,9 +87,11 @@ def build(
         for mine, part in zip(rows, SLICES, strict=True):
             mine.append(_rows(series, part))
     reduced = [
-        _reduce(np.concatenate(mine), float(power.max()) / part.step) for mine, part in zip(rows, SLICES, strict=True)
+        reduce(np.concatenate(mine), float(power.max()) / part.step) for mine, part in zip(rows, SLICES, strict=True)
     ]
-    checked = [_check(reduced, block, templates.spectra[block], power) for block in blocks]
+    bases = [_spectra(basis, part) for (basis, _), part in zip(reduced, SLICES, strict=True)]
+    mixed = [coordinates[:, 0] for _, coordinates in reduced]
+    checked = [_check(bases, mixed, block, templates.spectra[block], power) for block in blocks]
     turn, kept, correlation = (np.concatenate(each) for each in zip(*checked, strict=True))
     turned = [
         np.einsum("kab,kbpn->kapn", turn, c.reshape(len(waveforms), 2, *c.shape[1:]), optimize=True) for _, c in reduced
@@ -113,11 +111,13 @@ def build(
 
 
 def _check(
-    reduced: list[_Reduced], block: slice, templates: Complex64Array, power: Float32Array
+    bases: list[Complex64Array], mixed: list[Float32Array], block: slice, templates: Complex64Array, power: Float32Array
 ) -> tuple[Float32Array, FloatArray, Complex64Array]:
     """Return, for a block of templates, what makes its filters orthonormal, the SNR kept, and the autocorrelation."""
     rows = slice(2 * block.start, 2 * block.stop)
-    spectra = _spectra([coordinates[rows, 0] @ basis for basis, coordinates in reduced])
+    spectra = np.zeros((2 * len(templates), templates.shape[1]), dtype=np.complex64)
+    for basis, coordinates in zip(bases, mixed, strict=True):
+        spectra[:, : basis.shape[1]] += (coordinates[rows] @ basis.view(np.float32)).view(np.complex64)
     turn = _orthonormal(spectra, power)
     return turn, _kept(spectra, turn, templates), autocorrelation((np.abs(spectra[::2]) ** 2) * power)
 
@@ -155,13 +155,9 @@ def _rows(series: Float32Array, part: Slice) -> Float32Array:
     if part.step == 1:
         position = np.arange(first, first + part.n_taps)
         return (series[:, position] * part.window(position.astype(np.float64)).astype(np.float32))[:, None]
-    # At 1024 Hz: what a slice below that rate holds of the template fits in.
-    room = part.half // 2 + PHASES
-    start = first // 2 - part.phases - room
-    n = PHASES * -(-(part.phases * (part.n_taps + 2) + 2 * room) // PHASES)
+    start, n, gain = _smoothing(part)
     position = 2 * np.arange(start, start + n)
     piece = series[:, position] * part.window(position.astype(np.float64)).astype(np.float32)
-    gain = decimator_response(part, np.arange(n // 2 + 1) * (RATE_HZ / (2.0 * n))).astype(np.float32) * part.step
     smooth = np.fft.irfft(np.fft.rfft(piece, axis=1) * gain, n, axis=1)
     # Phase p, tap b stands at first + step * b - 2 p.
     begin = first // 2 - (part.phases - 1) - start
@@ -169,37 +165,29 @@ def _rows(series: Float32Array, part: Slice) -> Float32Array:
     return np.ascontiguousarray(taken[:, :, ::-1].transpose(0, 2, 1)).astype(np.float32)
 
 
-def _reduce(rows: Float32Array, density: float) -> _Reduced:
-    """Return basis filters (n_basis, n_taps) and what each row has of them (n_rows, phases, n_basis)."""
-    flat = rows.reshape(-1, rows.shape[2])
-    _, vectors = np.linalg.eigh(flat.T @ flat)
-    vectors = vectors[:, ::-1]
-    coordinates = flat @ vectors
-    lost = np.square(flat).sum(axis=1, keepdims=True) - np.cumsum(coordinates**2, axis=1)
-    enough = int(np.argmax((lost * density).max(axis=0) < TOLERANCE)) + 1
-    basis = np.ascontiguousarray(vectors[:, :enough].T)
-    return basis, np.ascontiguousarray(coordinates[:, :enough]).reshape(*rows.shape[:2], enough)
+@lru_cache(maxsize=len(SLICES))
+def _smoothing(part: Slice) -> tuple[int, int, Float32Array]:
+    """Return where a slice's piece at 1024 Hz begins, its length, and its gain: below that rate it all fits in."""
+    room = part.half // 2 + PHASES
+    n = PHASES * fast_length(-(-(part.phases * (part.n_taps + 2) + 2 * room) // PHASES))
+    gain = decimator_response(part, np.arange(n // 2 + 1) * (RATE_HZ / (2.0 * n))).astype(np.float32) * part.step
+    return first_position(part) // 2 - part.phases - room, n, gain
 
 
-def _spectra(filters: list[Float32Array]) -> Complex64Array:
-    """Return the transforms, at 2048 Hz, of what the slices' filters do together, shape (n_rows, N_FFT / 2 + 1).
+def _spectra(filters: Float32Array, part: Slice) -> Complex64Array:
+    """Return the transforms, at 2048 Hz, of what a slice's filters do, shape (n_filters, up to N_FFT / 2 + 1).
 
     Parameters
     ----------
-    filters : list of arrays of float32, shape (n_rows, n_taps)
-        Of phase 0.
+    filters : array of float32, shape (n_filters, n_taps)
+        Of phase 0. Decimators pass nothing above the slice's rate.
     """
-    frequency = frequencies_hz()
-    total = np.zeros((len(filters[0]), len(frequency)), dtype=np.complex64)
-    for part, rows in zip(SLICES, filters, strict=True):
-        n = N_FFT // part.step
-        # Decimators pass nothing above the slice's rate.
-        band = len(frequency) if part.step == 1 else min(len(frequency), n)
-        gain = decimator_response(part, frequency[:band])
-        turn = gain * np.exp(-2j * np.pi * frequency[:band] * first_position(part) / RATE_HZ)
-        spectrum = np.fft.rfft(rows, n, axis=1) if part.step == 1 else np.fft.fft(rows, n, axis=1)
-        total[:, :band] += spectrum[:, :band] * turn.astype(np.complex64)
-    return total
+    n = N_FFT // part.step
+    frequency = frequencies_hz()[: N_FFT // 2 + 1 if part.step == 1 else n]
+    turn = decimator_response(part, frequency) * np.exp(-2j * np.pi * frequency * first_position(part) / RATE_HZ)
+    spectrum = np.fft.rfft(filters, n, axis=1) if part.step == 1 else np.fft.fft(filters, n, axis=1)
+    found: Complex64Array = spectrum * turn.astype(np.complex64)
+    return found
 
 
 def _orthonormal(spectra: Complex64Array, power: Float32Array) -> Float32Array:

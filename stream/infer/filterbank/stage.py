@@ -53,7 +53,7 @@ _PAST = CONTEXT + _STEP * _HISTORY
 
 
 class FilterBank:
-    """What the detectors share: kept waveforms, the graph, and the thread that makes weights.
+    """What the detectors share: kept waveforms, the graph, and the threads that make weights.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class FilterBank:
         self.waveforms: Complex64Array = waveforms(bank.parameters)
         self.session = Session(graph, settings)
         self.losses = LossModel(self.waveforms)
-        self.executor = ThreadPoolExecutor(1, "filterbank")
+        self.executor = ThreadPoolExecutor(settings.threads, "filterbank")
 
     @classmethod
     def of(cls, card: ModelCard, settings: InferSettings) -> Self:
@@ -77,7 +77,7 @@ class FilterBank:
         return cls(read_bank(card.folder / BANK), settings, card.folder / GRAPH)
 
     def close(self) -> None:
-        """End the thread; weights being made are waited for."""
+        """End the threads; weights being made are waited for."""
         self.executor.shutdown(cancel_futures=True)
 
 
