@@ -155,7 +155,7 @@ class InferSettings(Section):
         "cpu", description="Execution provider; it is there or the daemon refuses to start."
     )
     half: bool = Field(False, description="Half precision, where the provider has it (TensorRT).")
-    threads: int = Field(2, ge=1, description="Threads of one inference on the CPU.")
+    threads: int = Field(2, ge=1, description="Threads of one inference on the CPU, and of making its filters.")
     device_id: int = Field(0, ge=0, description="GPU to use.")
 
 
