@@ -170,8 +170,8 @@ def _follow(settings: Settings, asked: Asked, count: int | None, timeout_s: floa
 
 
 def _print(delivery: Delivery, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(delivery.as_json() + "\n")
+    if as_json:  # ASCII, so that no encoder need look at each letter of a map; one write, so that a line is whole
+        sys.stdout.buffer.write(delivery.as_json() + b"\n")
     else:
         from pipelines.subscribe.coloured import print_line
 

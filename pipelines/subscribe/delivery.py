@@ -64,7 +64,7 @@ class Delivery:
         """Return alert and what is told beside it, as JSON can hold it."""
         return self.alert.as_dict() | {"subscription": self.told()}
 
-    def as_json(self) -> str:
+    def as_json(self) -> bytes:
         """Return :meth:`as_dict` as one line of printable ASCII."""
         return self.alert.as_json({"subscription": self.told()})
 

@@ -6,17 +6,17 @@ the form of a superevent id.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
-from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+
+from pybase64 import b64encode
 
 from pipelines.sources.message import SourceMessage
 from pipelines.subscribe.messenger import OtherMessenger, rate_text
@@ -89,7 +89,7 @@ class ReceivedAlert:
         plain: dict[str, Any] = _plain(self._whole())
         return plain
 
-    def as_json(self, more: Mapping[str, Any] | None = None) -> str:
+    def as_json(self, more: Mapping[str, Any] | None = None) -> bytes:
         """Return :meth:`as_dict`, and ``more`` beside it, as one line of JSON, all of it printable ASCII."""
         return json_line(self._whole() | dict(more or {}))
 
@@ -129,7 +129,7 @@ def far_text(far_hz: float, is_limit: bool = False) -> str:
 def _plain(value: Any) -> Any:
     """Return a value without bytes, which become base64 as in GCN's JSON, and without what JSON has no number for."""
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        return b64encode(value).decode()
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list) else value
 
 
-def json_line(whole: Mapping[str, Any]) -> str:
+def json_line(whole: Mapping[str, Any]) -> bytes:
     """Return a line of JSON, all of it printable ASCII; bytes are base64, and numbers that JSON lacks null.
 
     Base64 needs no escapes: it is put in behind the encoder, which would look at each of its letters.
@@ -151,18 +151,16 @@ def json_line(whole: Mapping[str, Any]) -> str:
         return f"{_STANDS_FOR}{len(maps) - 1}"
 
     try:
-        text = json.dumps(whole, allow_nan=False, default=stands_for)
+        text = json.dumps(whole, allow_nan=False, check_circular=False, default=stands_for)
     except ValueError:  # NaN or an infinity, which Avro can carry
+        maps.clear()
         text = json.dumps(_plain(whole))
-    text = text.replace("\x7f", "\\u007f")
-    parts: list[str] = []
+    rest = text.replace("\x7f", "\\u007f").encode("ascii")
+    parts: list[bytes] = []
     for number, value in enumerate(maps):
-        before, found, text = text.partition(f'"{_STANDS_FOR}{number}"')
-        if not found:  # of the attempt that met a NaN
-            text = before
-            break
-        parts += [before, '"', b2a_base64(value, newline=False).decode("ascii"), '"']
-    return "".join([*parts, text])
+        before, _, rest = rest.partition(f'"{_STANDS_FOR}{number}"'.encode())
+        parts += [before, b'"', b64encode(value), b'"']
+    return b"".join([*parts, rest])
 
 
 def receive(message: Message) -> ReceivedAlert:

@@ -38,7 +38,7 @@ class Call:
 
     def body(self) -> bytes:
         """Return what a command reads and a webhook gets: a line of JSON, as ``tocsin subscribe --json`` prints it."""
-        return self.alert.as_json({"subscription": self.told}).encode()
+        return self.alert.as_json({"subscription": self.told})
 
 
 class Action(Protocol):
