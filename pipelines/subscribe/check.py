@@ -31,7 +31,7 @@ def check(settings: Settings, asked: Asked, environ: Mapping[str, str]) -> Itera
         yield from _source(settings, asked, source, environ)
     for route in asked.routes:
         actions = ", ".join(route.actions) or "printed alone"
-        yield Checked(f"rule {route.name}", True, f"{route.text or 'every alert'} → {actions}")
+        yield Checked(f"rule {route.name}", True, f"{' '.join(route.text.split()) or 'every alert'} → {actions}")
     for name, doing in asked.doings.items():
         try:
             yield Checked(f"action {name}", True, doing.action.check())

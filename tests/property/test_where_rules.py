@@ -81,7 +81,7 @@ def judged(text: str, alert: ReceivedAlert) -> None:
     if rule is not None:
         known = facts_of(alert, NOW_UNIX_NS)
         verdict = rule.judge(known)
-        assert verdict.as_line().isprintable()
+        assert all(reason.isprintable() for reason in verdict.reasons)
         assert verdict.as_dict()["outcome"] in (True, False, None)
         assert rule.judge(known, "accept").matched is (verdict.outcome is not False)
         contrary = understood(f"not ({text})")

@@ -172,6 +172,8 @@ def test_check_says_what_works_and_what_not(tmp_path: Path, runner: CliRunner, m
     assert well.exit_code == 0, well.output
     assert [line.split("  ")[0] for line in well.stdout.splitlines()] == ["ok"] * 5
     assert "far < 1/month → command" in well.stdout
+    several = runner.invoke(app, [*asked, "--preset", "rubin-silver"]).stdout
+    assert "\\n" not in several and "area90 < 500 and has_ns >= 0.5" in several, "a rule of several lines is one"
     bad = runner.invoke(
         app, [*asked, "--source", "scimma", "--source", "local", "--topic", "none", "--webhook", "http://localhost:1/x"]
     )

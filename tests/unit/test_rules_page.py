@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli.entry import app
 from pipelines.subscribe.where import NAMES, UNITS, Kind, parse, parser
 from pipelines.subscribe.where.names import Name
 from pipelines.subscribe.where.presets import load_preset, preset_names
@@ -70,3 +73,16 @@ def test_the_file_of_rules_on_the_page_is_one(tmp_path: Path) -> None:
     (example,) = blocks("toml")
     (tmp_path / "mine.toml").write_text(example)
     assert [rule.name for rule in load_preset(str(tmp_path / "mine.toml")).rule] == ["close", "joint"]
+
+
+def test_what_the_page_says_is_told_is_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    section = PAGE.split("\n## What is told\n")[1].split("\n## ")[0]
+    line, as_json = re.findall(r"```(?:json)?\n(.*?)\n```", section, re.DOTALL)
+    file = str(data_dir / "alerts/lvk_userguide/MS181101ab-initial.avro")
+
+    def printed(where: str, *options: str) -> str:
+        return CliRunner().invoke(app, ["alerts", "replay", file, "--where", where, "--all", *options]).stdout
+
+    assert line in printed("far < 1/month and area90 < 20 and mchirp < 5")
+    assert json.loads(as_json) in json.loads(printed("area90 < 20", "--json"))["subscription"]["rules"]

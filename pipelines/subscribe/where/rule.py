@@ -69,13 +69,6 @@ class Verdict:
         """Names that are not known, of those that were looked at."""
         return tuple(dict.fromkeys(name for part in self.parts for name in part.unknown))
 
-    def as_line(self) -> str:
-        """Return it on one line for people."""
-        decided = "" if self.outcome is not None else f", {'accepted' if self.matched else 'rejected'} as unknown"
-        told = [f"{_OUTCOMES[part.outcome]}: {part.shown}" for part in self.parts]
-        verdict = "matches" if self.matched else "does not match"
-        return ": ".join(filter(None, (f"{verdict}{decided}", "; ".join([*told, *_reasons(self.parts)]))))
-
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it; names are stable."""
         return {
