@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 # To hunt for new failures: HYPOTHESIS_PROFILE=explore pytest tests/property
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Who is told to end takes its brokers along; and what a test starts hears Ctrl-C, which a shell's background does not.
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -97,16 +102,18 @@ def embedded() -> Iterator[EmbeddedBroker]:
         yield broker
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("embedded", marks=pytest.mark.kafka),
-        pytest.param("kafka", marks=pytest.mark.broker, id="apache"),
-    ]
-)
+_APACHE = pytest.param("kafka", marks=pytest.mark.broker, id="apache")
+
+
+@pytest.fixture(params=[pytest.param("embedded", marks=pytest.mark.kafka), _APACHE])
 def any_broker(request: pytest.FixtureRequest) -> Broker:
     """Each broker in turn: the same behaviour is asked of both."""
     broker: Broker = request.getfixturevalue(request.param)
     return broker
+
+
+on_apache = pytest.mark.parametrize("any_broker", [_APACHE], indirect=True)
+"""For what takes long and is not about the broker: on the real one alone."""
 
 
 @pytest.fixture

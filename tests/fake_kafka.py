@@ -74,7 +74,7 @@ class FakeKafka:
         return fake
 
 
-def until(so: Callable[[], bool], seconds: float = 10) -> bool:
+def until(so: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while not so() and time.monotonic() < end:
         time.sleep(0.01)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -55,8 +57,16 @@ def running(
         yield follow
 
 
+def stop(follow: FollowUps) -> int:
+    """Let its process stand still, once it is ready, and return its id: what it is handed stays in its hand."""
+    assert until(lambda: follow.state == "ready")
+    assert follow._process is not None
+    os.kill(follow._process.pid, signal.SIGSTOP)
+    return follow._process.pid
+
+
 def until(so: Callable[[], bool]) -> bool:
-    end_s = time.monotonic() + 30
+    end_s = time.monotonic() + 60
     while not so() and time.monotonic() < end_s:
         time.sleep(0.01)
     return so()

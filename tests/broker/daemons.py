@@ -16,7 +16,7 @@ from stream.timebase import SystemClock
 
 from .apache_kafka import ApacheKafka
 
-_HANG_S = 60.0
+_HANG_S = 120.0
 
 
 def daemon_settings(kafka: ApacheKafka, prefix: str, outbox: Path, group_id: str) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import random
 import re
 import shutil
 import signal
@@ -11,9 +12,11 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 START_S = 90.0
+_PORTS, _DRAW = range(20_000, 32_000), random.SystemRandom()  # Hypothesis seeds the other one: alike in every run
 _LOG4J = (
     "Configuration:\n  Appenders:\n    Console:\n      name: Out\n"
     "  Loggers:\n    Root:\n      level: WARN\n      AppenderRef:\n        - ref: Out\n"
@@ -57,15 +60,14 @@ def missing() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different free ports: all are held until the last is found."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
+    """Return different free ports that no system hands out: nobody gets one while its broker is away."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = _DRAW.choice(_PORTS)
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def cluster_id() -> str:

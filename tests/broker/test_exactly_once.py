@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from broker import child
 from broker.apache_kafka import ApacheKafka
+from mergers import inject, is_of
 from own_settings import settings_of
 
 from pipelines.feeds.feed import feed
@@ -24,8 +25,7 @@ from stream.kafka.reading import read_all
 from stream.kafka.topics import create
 from stream.records import Block
 from stream.settings import Settings
-from stream.simulate.detector import Injection, NetworkConfig, SyntheticNetwork
-from stream.simulate.waveforms import BinaryParameters
+from stream.simulate.detector import NetworkConfig, SyntheticNetwork
 from stream.timebase import NS_PER_S, SystemClock
 
 pytestmark = pytest.mark.broker
@@ -137,9 +137,7 @@ def test_an_event_that_two_publishers_hear_is_one_alert(settings: Settings) -> N
 
 
 def network_blocks(start_ns: int, seconds: int, merger_ns: int) -> Iterator[Block]:
-    network = SyntheticNetwork(NetworkConfig(seed=5, witnesses=False))
-    binary = BinaryParameters(36.0, 29.0, ra_rad=1.0, dec_rad=0.7, geocent_ns=merger_ns)
-    network.inject(Injection(binary, network_snr=30.0))
+    network = inject(SyntheticNetwork(NetworkConfig(seed=5, witnesses=False)), merger_ns)
     return network.blocks(start_ns, start_ns + seconds * NS_PER_S, 1)
 
 
@@ -175,7 +173,7 @@ def test_daemon_killed_between_detection_and_publication_publishes_once(
     assert second.wait(60) == 0
     assert '"stopped"' in log.read_text()
     (alert,) = [receive(m) for m in read_all(settings.kafka, settings.topics.alerts)]
-    assert abs(alert.extra["gps_ns"] - merger_ns) < 50_000_000
+    assert is_of(alert.extra["gps_ns"], merger_ns)
 
 
 def test_a_full_outbox_disk_does_not_stop_the_alert(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

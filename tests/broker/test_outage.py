@@ -142,7 +142,7 @@ def test_an_alert_waits_for_two_lost_brokers_and_is_single(cluster: KafkaCluster
     cluster.kill(1)
     cluster.kill(2)
     publisher.publish(child.candidate())
-    assert not until(lambda: bool(published), 8)
+    assert not until(lambda: bool(published), 4)
     assert publisher.safe  # it stands in the outbox
     cluster.heal()
     assert until(lambda: bool(published))

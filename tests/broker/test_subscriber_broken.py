@@ -24,7 +24,8 @@ def test_through_kills_and_restarts_each_alert_is_acted_upon_once(kafka: ApacheK
     plan = Plan(seconds=12.0, per_s=25.0, kill_every_s=8.0, broker=kafka.bootstrap_servers, topic=fresh)
     figures = load(plan, breakable=kafka)
     assert (figures["sent"], figures["acted_upon"]) == (300, 300), figures
-    assert (figures["lost"], figures["doubled"], figures["kills"]) == (0, 0, 1), figures
+    assert (figures["lost"], figures["doubled"]) == (0, 0), figures
+    assert figures["kills"] >= 1  # a slow machine is given time for more
 
 
 def received(kafka: ApacheKafka, topic: str, folder: Path, count: int) -> list[str]:

@@ -13,6 +13,7 @@ from stream.codec.alert import decode_alert
 
 
 @pytest.mark.kafka
+@pytest.mark.alone
 @pytest.mark.slow
 def test_the_demo_rings_once_and_writes_what_it_shows(tmp_path: Path) -> None:
     result = demo(tmp_path)

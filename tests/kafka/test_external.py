@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Broker
+from conftest import Broker, on_apache
 from fake_kafka import until
 from findings import mapped
 from messengers import burst, retracted
@@ -28,7 +28,7 @@ from stream.records import Background, Candidate, ExternalEvent, Peak
 from stream.settings import Settings
 from stream.timebase import NS_PER_S, SystemClock
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, on_apache]
 CLOCK = SystemClock()
 HOUR_NS = 3600 * NS_PER_S
 

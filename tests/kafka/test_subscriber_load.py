@@ -15,7 +15,7 @@ def test_none_is_lost_or_doubled_through_a_kill_and_a_broker_that_was_away() -> 
     figures = load(Plan(seconds=12.0, per_s=15.0, kill_every_s=6.0))
     assert (figures["sent"], figures["acted_upon"]) == (180, 180)
     assert (figures["lost"], figures["doubled"]) == (0, 0)
-    assert figures["kills"] == 1
+    assert figures["kills"] >= 1  # a slow machine is given time for more
 
 
 def test_reading_is_measured_beside_its_peer() -> None:

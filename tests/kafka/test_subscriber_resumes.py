@@ -63,7 +63,7 @@ class Subscriber:
 
     def noted(self, at_least: int) -> list[list[str]]:
         """Return what the command noted, once there is so much."""
-        for _ in range(600):
+        for _ in range(1200):
             lines = (self.folder / "noted").read_text().splitlines() if (self.folder / "noted").exists() else []
             if len(lines) >= at_least:
                 return [line.split() for line in lines]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_kafka import until
 from fastavro import reader
 from messengers import burst
 from typer.testing import CliRunner
@@ -144,18 +145,18 @@ def test_replay_writes_report_and_alerts_and_tells_of_other_messengers(data_dir:
     assert found["revisions"][0]["joined"]["names"] == ["GRB 150914A"]
 
 
-def test_ctrl_c_ends_a_simulation_cleanly() -> None:
+def test_ctrl_c_ends_a_simulation_cleanly(tmp_path: Path) -> None:
     """While it waits for a broker that is not there, too."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "simulate", "--broker", "127.0.0.1:1"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"TOCSIN_KAFKA__OPERATION_TIMEOUT_S": "1"},
-    )  # fmt: skip
-    time.sleep(4)
+    said = tmp_path / "said"
+    with said.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", "simulate", "--broker", "127.0.0.1:1"],
+            stdout=file, stderr=file, env=os.environ | {"TOCSIN_KAFKA__OPERATION_TIMEOUT_S": "1"},
+        )  # fmt: skip
+    assert until(lambda: "broker_error" in said.read_text(), 60), said.read_text()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
+    assert process.wait(60) == 130, said.read_text()
+    assert "Traceback" not in said.read_text()
 
 
 def test_printed_configuration_is_toml_that_run_takes(tmp_path: Path) -> None:

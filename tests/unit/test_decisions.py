@@ -61,7 +61,7 @@ class Decider:
 
 
 def until(so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not so():
         assert time.monotonic() < end
         time.sleep(0.002)

@@ -123,7 +123,7 @@ class Search:
         return self.answer("opening")
 
     def answer(self, but_not: str = "", wish: Wish = WISH) -> Answer:
-        end_s = time.monotonic() + 10
+        end_s = time.monotonic() + 60
         while True:
             self.deployment.turn()
             found = read_answer(self.settings.daemon.state_dir, wish)
@@ -138,7 +138,7 @@ class Search:
 
 
 def until(so: Callable[[], object]) -> None:
-    end_s = time.monotonic() + 10
+    end_s = time.monotonic() + 60
     while not so():
         assert time.monotonic() < end_s
         time.sleep(0.002)

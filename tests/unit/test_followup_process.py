@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from findings import mapped
 from followers import Scripted
-from following import SCRIPTED, Answers, running, snapshot, until
+from following import SCRIPTED, Answers, running, snapshot, stop, until
 
 from pipelines.follow import Order
 from pipelines.live import followup as module
@@ -77,13 +77,13 @@ def test_an_answer_that_cannot_be_read_costs_that_candidate_alone() -> None:
 
 def test_one_that_hangs_is_killed_after_its_time() -> None:
     answers = Answers()
-    with running(answers, timeout_s=0.5) as follow:
+    with running(answers, timeout_s=2.0) as follow:
         follow.submit(snapshot(Scripted.HANGS))
         assert until(lambda: follow._in_hand is not None)
         process = follow._process
         follow.submit(snapshot())
         answers.first(2)
-    assert answers.why == ["not made within 0.5 s", None]
+    assert answers.why == ["not made within 2 s", None]
     assert process is not None
     assert not is_there(process.pid)
 
@@ -91,13 +91,15 @@ def test_one_that_hangs_is_killed_after_its_time() -> None:
 def test_the_loudest_is_followed_first_and_what_overflows_is_the_least_loud() -> None:
     """Whether it is the newest or has waited: and that one is told why, at once."""
     answers = Answers()
-    with running(answers, 0.3, queue=3) as follow:
+    with running(answers, queue=3) as follow:
+        pid = stop(follow)
         follow.submit(snapshot(after_s=0))
         assert until(lambda: follow._in_hand is not None)
         for after_s, far_hz in ((1, 1e-6), (2, 1e-8), (3, 1e-7), (4, 1e-9), (5, 1e-5)):
             follow.submit(snapshot(far_hz=far_hz, after_s=after_s))
         dropped = [localized.candidate.far_hz for localized in answers.found]
         assert (dropped, set(answers.why)) == ([1e-6, 1e-5], {"not made: 3 louder candidates waited for theirs"})
+        os.kill(pid, signal.SIGCONT)
         answers.first(6)
     assert [localized.candidate.far_hz for localized in answers.found[2:]] == [1e-8, 1e-9, 1e-8, 1e-7]
 
@@ -152,16 +154,18 @@ def test_another_network_gets_another_process() -> None:
 
 def test_a_candidate_that_waited_while_the_network_changed_is_followed_without_its_templates_number() -> None:
     """It is a number in another bank; the candidate that is answered has it still."""
-    answers, network = Answers(), [0.3]
+    answers, network = Answers(), [0.01]
     given = snapshot()
     peak = replace(given.candidate.peak, template=7)
     given = replace(given, candidate=replace(given.candidate, peak=peak))
     order = lambda: Order("followers:TellsTemplate", tuple(network), 20.0)  # noqa: E731
     with FollowUps(order, answers.take, 16) as follow:
+        pid = stop(follow)
         follow.submit(given)
         assert until(lambda: follow._in_hand is not None)
         follow.submit(given)
         network[0] = 0.0
+        os.kill(pid, signal.SIGCONT)
         first, second = answers.first(2)
     assert (answers.why, first.candidate, second.candidate) == (["7", "None"], given.candidate, given.candidate)
 
@@ -193,7 +197,7 @@ def test_a_process_whose_daemon_is_killed_ends(hangs: bool) -> None:
         "from pipelines.live.followup import FollowUps\n"
         "from followers import Scripted\n"
         "from following import snapshot\n"
-        "follow = FollowUps(lambda: Order('followers:Scripted', (), 0.5), print, 16)\n"
+        "follow = FollowUps(lambda: Order('followers:Scripted', (), 2.0), print, 16)\n"
         "while follow.state != 'ready': time.sleep(0.01)\n"
         f"if {hangs}: follow.submit(snapshot(Scripted.HANGS))\n"
         f"while (follow._in_hand is not None) is not {hangs}: time.sleep(0.001)\n"

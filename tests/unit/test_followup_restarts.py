@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 import pytest
-from following import SCRIPTED, Answers, running, snapshot, until
+from following import SCRIPTED, Answers, running, snapshot, stop, until
 from structlog.testing import capture_logs
 
 from pipelines.follow import Order
@@ -55,7 +55,8 @@ def test_a_process_that_ended_unseen_costs_the_next_candidate_no_map() -> None:
 def test_a_candidate_whose_process_is_killed_is_followed_by_the_next() -> None:
     """Who killed it, such as the system that wanted memory, does so once."""
     answers = Answers()
-    with running(answers, 0.3) as follow:
+    with running(answers) as follow:
+        stop(follow)
         follow.submit(snapshot())
         assert until(lambda: follow._in_hand is not None)
         kill(follow)

@@ -68,7 +68,7 @@ def test_an_alert_out_of_the_outbox_that_is_refused_is_tried_again_at_once(
         told.set()
 
     publisher = Publisher(settings, SystemClock(), tell)
-    assert told.wait(10)
+    assert told.wait(60)
     publisher.close()
     assert [p.superevent_id for p in published] == ["TS240517a"]
     assert len(kafka.sent) == 2
@@ -83,7 +83,7 @@ def test_candidates_wait_while_the_truth_cannot_be_read(kafka: FakeKafka, settin
     assert not told.wait(0.3)
     assert (publisher.ready, publisher.safe, publisher.alive, publisher.waiting) == (False, False, True, 1)
     kafka.unreadable.clear()
-    assert told.wait(10)
+    assert told.wait(60)
     publisher.close()
     assert publisher.safe
     assert len(kafka.sent) == 2
@@ -109,7 +109,7 @@ def test_what_is_found_while_an_alert_is_being_sent_is_on_disk_at_once_and_leave
 
     def blocked(self: Drain, alert: Any) -> None:
         sending.set()
-        never.wait(20)
+        never.wait(60)
         raise TransportError("the process is gone")
 
     monkeypatch.setattr(Drain, "_send", blocked)
@@ -117,7 +117,7 @@ def test_what_is_found_while_an_alert_is_being_sent_is_on_disk_at_once_and_leave
     assert until(lambda: killed.ready)
     for seconds in (0, 60):
         killed.publish(child.candidate(seconds))
-    assert sending.wait(10)
+    assert sending.wait(60)
     assert len(list(settings.publish.outbox.glob("*.alert"))) == 2
     assert (killed.safe, killed.waiting) == (True, 2)
 
@@ -158,10 +158,10 @@ def test_an_alert_that_stands_nowhere_but_in_memory_is_not_safe(
     told = threading.Event()
     publisher = Publisher(settings, SystemClock(), lambda _: told.set())
     publisher.publish(child.candidate())
-    assert kafka.tried.wait(10)
+    assert kafka.tried.wait(60)
     assert not publisher.safe
     kafka.refusals = 0
-    assert told.wait(10)
+    assert told.wait(60)
     publisher.close()
     assert publisher.safe
 
@@ -213,7 +213,7 @@ def test_an_event_that_another_daemon_has_sent_meanwhile_is_not_sent_again(
 ) -> None:
     """Two daemons overlap while the younger takes over; what both hear has one id, and so one message id."""
     publisher = Publisher(settings, SystemClock())
-    assert kafka.was_read.wait(10)
+    assert kafka.was_read.wait(60)
     candidate = child.candidate()
     kafka.foreign(*alerts_of(settings, candidate))
     kafka.refusals = 1

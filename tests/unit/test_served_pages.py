@@ -44,7 +44,7 @@ def server(folder: Path) -> Iterator[HealthServer]:
 
 def get(server: HealthServer, path: str) -> tuple[int, bytes, Message]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=60) as answer:
             return answer.status, answer.read(), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, error.read(), error.headers
@@ -52,7 +52,7 @@ def get(server: HealthServer, path: str) -> tuple[int, bytes, Message]:
 
 def ask(server: HealthServer, target: bytes) -> bytes:
     """Send a target as it stands: a client would tidy it."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(b"GET " + target + b" HTTP/1.1\r\n\r\n")
         heard = b""
         while part := connection.recv(65536):
