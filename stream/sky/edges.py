@@ -7,6 +7,7 @@ point lies inside from how often a ray crosses its sides on the tangent plane, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -67,13 +68,16 @@ class Group:
         """Return how far points lie within a field, by each of its sides; in radians, shape (sides or 1, points)."""
         if self.corner is not None:
             return self._from_outline(field, point, self.corner)
-        return np.stack([
-            np.arcsin(_dot(normal, field, point).clip(-1.0, 1.0)) - offset.take(field)
-            for normal, offset in zip(self.normal, self.offset_rad, strict=True)
-        ])  # fmt: skip
+        found = np.empty((len(self.normal), len(field)))
+        for normal, offset, distance in zip(self.normal, self.offset_rad, found, strict=True):
+            np.arcsin(_dot(normal, field, point).clip(-1.0, 1.0), out=distance)
+            distance -= offset.take(field)
+        return found
 
-    def parts(self, field: IntArray, point: Point, distances: FloatArray, pixel: Sides) -> FloatArray:
-        """Return about which part of pixels lies within fields, shape (points,).
+    def parts(
+        self, field: IntArray, point: Point, distances: FloatArray, pixel: Sides, radius_rad: float
+    ) -> FloatArray:
+        """Return about which part of pixels of a radius lies within fields, shape (points,).
 
         A pixel is small and has four straight sides: what a side of the field at some distance cuts off it follows
         from how far each of the pixel's two sides goes towards it. The nearest side of the field counts, and at a
@@ -84,26 +88,21 @@ class Group:
             return _cut(distances[0], across, 0.0 * across)
         # The middle of a cut lies off its ends by its curvature; its length is that of the pixel's side.
         sag = self.bend.take(field) * np.abs(pixel[0][0] * pixel[1][0]) / 12
-        cuts = np.stack([self._cuts(k, field, point, distances[k] - sag, pixel) for k in range(len(distances))])
-        if len(cuts) == 1:
-            found: FloatArray = cuts[0]
-            return found
+        if len(distances) == 1:
+            return _cuts([component.take(field) for component in self.normal[0]], point, distances[0] - sag, pixel)
         nearest, points = distances.argmin(axis=0), np.arange(len(field))
-        towards, other = self.normal[nearest, :, field].T, np.ones(len(field))
-        for normal, cut in zip(self.normal, cuts, strict=True):
-            turned = np.sum(normal[:, field] * towards, axis=0) < _ANOTHER_WAY
-            other = np.where(turned, np.minimum(other, cut), other)
-        found = cuts[nearest, points] * other
+        towards = self.normal.transpose(1, 0, 2)[:, nearest, field]
+        found = _cuts(towards, point, distances[nearest, points] - sag, pixel)
+        other = np.ones(len(field))
+        for k, normal in enumerate(self.normal):
+            at = np.flatnonzero((distances[k] < 2 * radius_rad) & (nearest != k))  # from farther off nothing is cut
+            side = normal[:, field[at]]
+            turned = np.sum(side * towards[:, at], axis=0) < _ANOTHER_WAY
+            at, side = at[turned], side[:, turned]
+            there, parts = (point[0][at], point[1][at], point[2][at]), (pixel[0][:, at], pixel[1][:, at])
+            other[at] = np.minimum(other[at], _cuts(side, there, distances[k, at] - sag[at], parts))
+        found *= other
         return found
-
-    def _cuts(self, k: int, field: IntArray, point: Point, distance: FloatArray, pixel: Sides) -> FloatArray:
-        x, y, z = point
-        a, b, c = (component.take(field) for component in self.normal[k])
-        flat = x * a + y * b
-        by_longitude, by_z = x * b - y * a, c - z * flat / (x * x + y * y)
-        slope = np.sqrt(np.maximum(1.0 - (flat + z * c) ** 2, 1e-30))
-        one, two = (np.abs(up * by_z + along * by_longitude) / slope for up, along in zip(*pixel, strict=True))
-        return _cut(distance, np.maximum(one, two), np.minimum(one, two))
 
     def _from_outline(self, field: IntArray, point: Point, corners: FloatArray) -> FloatArray:
         nearest = np.full(len(field), np.inf)
@@ -125,6 +124,15 @@ class Group:
             inside ^= spans & (px < (bx - ax) * (py - ay) / np.where(spans, by - ay, 1.0) + ax)
         inside &= ahead > 1e-6
         return np.where(inside, nearest, -nearest)[None]
+
+
+def _cuts(normal: Sequence[FloatArray] | FloatArray, point: Point, distance: FloatArray, pixel: Sides) -> FloatArray:
+    (x, y, z), (a, b, c) = point, normal
+    flat = x * a + y * b
+    by_longitude, by_z = x * b - y * a, c - z * flat / (x * x + y * y)
+    slope = np.sqrt(np.maximum(1.0 - (flat + z * c) ** 2, 1e-30))
+    one, two = (np.abs(up * by_z + along * by_longitude) / slope for up, along in zip(*pixel, strict=True))
+    return _cut(distance, np.maximum(one, two), np.minimum(one, two))
 
 
 def _cut(distance: FloatArray, wide: FloatArray, narrow: FloatArray) -> FloatArray:

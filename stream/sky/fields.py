@@ -72,7 +72,7 @@ def _descend(sums: Sums, group: Group) -> FloatArray:
         last = edge & ~split
         at = near[last]
         middle, pixel = (point[0][at], point[1][at], point[2][at]), sides(order, face[at], x[at], y[at])
-        part = group.parts(field[last], middle, distances[:, at], pixel)
+        part = group.parts(field[last], middle, distances[:, at], pixel, pixel_radius_rad(order))
         inside += np.bincount(field[last], held[last] * part, count)
         onward = near[split]
         field, index, face, x, y = _children(field[split], *(a[onward] for a in (index, face, x, y)))
