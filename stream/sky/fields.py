@@ -16,7 +16,7 @@ import numpy as np
 
 from stream.healpix import MAX_ORDER, face_x_y, pixel_radius_rad, sides, unit_vectors
 from stream.records import SkyMap
-from stream.sky.edges import Group
+from stream.sky.edges import Group, Point
 from stream.sky.grouping import groups_of
 from stream.sky.shapes import Field
 from stream.sky.sums import Sums
@@ -28,6 +28,7 @@ _SHARE, _EVEN = 0.003, 0.01
 """The most of a field's probability that a pixel at its edge may hold: where the map varies in it, and where not."""
 _TIPLESS = 0.75
 _AT_ONCE = 1024
+_SPARSE = 8
 
 
 def field_probabilities(skymap: SkyMap | Sums, fields: Sequence[Field]) -> FloatArray:
@@ -55,27 +56,30 @@ def _descend(sums: Sums, group: Group) -> FloatArray:
     inside = np.zeros(count)
     deepest = _deepest(group.narrow_rad)
     field, index = _first(group)
-    order, (face, x, y) = _FIRST_ORDER, face_x_y(_FIRST_ORDER, index)
+    order = _FIRST_ORDER
     while len(field):
-        point = unit_vectors(order, face, x, y)
-        distances = group.distances(field, point)
+        pixels, which = _distinct(order, index)
+        face, x, y = face_x_y(order, pixels)
+        point, (held, uniform) = unit_vectors(order, face, x, y), sums.of(order, pixels)
+        distances = group.distances(field, _of(point, which))
         nearest = distances[0] if len(distances) == 1 else distances.min(axis=0)
         # Of pixels that are small beside the field the tips are left out: they hold a hundredth of a pixel.
         wide = np.where(order + 2 < deepest, pixel_radius_rad(order), _TIPLESS * _side_rad(order)).take(field)
         near = np.flatnonzero(nearest > -wide)
-        field, whole = field[near], nearest[near] >= wide[near]
-        held, uniform = sums.of(order, index[near])
-        inside += np.bincount(field[whole], held[whole], count)
-        edge = ~whole & (held > 0)
-        most = inside + np.bincount(field[edge], held[edge], count)
-        split = edge & ((order < deepest[field]) | (held > np.where(uniform, _EVEN, _SHARE) * most[field]))
-        last = edge & ~split
-        at = near[last]
-        middle, pixel = (point[0][at], point[1][at], point[2][at]), sides(order, face[at], x[at], y[at])
-        part = group.parts(field[last], middle, distances[:, at], pixel, pixel_radius_rad(order))
-        inside += np.bincount(field[last], held[last] * part, count)
-        onward = near[split]
-        field, index, face, x, y = _children(field[split], *(a[onward] for a in (index, face, x, y)))
+        field, which, whole = field[near], which[near], nearest[near] >= wide[near]
+        value = held.take(which)
+        inside += np.bincount(field[whole], value[whole], count)
+        edge = ~whole & (value > 0)
+        most = inside + np.bincount(field[edge], value[edge], count)
+        share = np.where(uniform, _EVEN, _SHARE).take(which)
+        split = edge & ((order < deepest.take(field)) | (value > share * most.take(field)))
+        last = np.flatnonzero(edge & ~split)
+        at, theirs = which[last], field[last]
+        pixel = sides(order, face[at], x[at], y[at])
+        part = group.parts(theirs, _of(point, at), distances[:, near[last]], pixel, pixel_radius_rad(order))
+        inside += np.bincount(theirs, value[last] * part, count)
+        field = np.repeat(field[split], 4)
+        index = (4 * pixels[which[split]][:, None] + np.arange(4)).ravel()
         order += 1
     return inside
 
@@ -100,7 +104,18 @@ def _side_rad(order: int) -> float:
     return math.sqrt(math.pi / 3.0) / (1 << order)
 
 
-def _children(*parents: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
-    field, index, face, x, y = (np.repeat(a, 4) for a in parents)
-    child = np.tile(np.arange(4), len(parents[0]))
-    return field, 4 * index + child, face, 2 * x + (child & 1), 2 * y + (child >> 1)
+def _distinct(order: int, index: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the pixels that there are, each once and in order, and which of them each is: fields share their pixels."""
+    every = 12 << (2 * order)
+    if every > _SPARSE * len(index):
+        return np.unique(index, return_inverse=True)
+    there = np.zeros(every, dtype=bool)
+    there[index] = True
+    pixels = np.flatnonzero(there)
+    place = np.empty(every, dtype=np.int64)
+    place[pixels] = np.arange(len(pixels))
+    return pixels, place[index]
+
+
+def _of(point: Point, which: IntArray) -> Point:
+    return point[0].take(which), point[1].take(which), point[2].take(which)
