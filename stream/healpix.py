@@ -89,15 +89,21 @@ def unit_vectors(order: int, face: IntArray, x: IntArray, y: IntArray) -> tuple[
 
 
 def directions(uniq: IntArray) -> FloatArray:
-    """Return the Cartesian centres of multi-order pixels, shape (3, n); those of coarse ones stand in a table."""
-    fine = uniq >= _FIRST_UNIQ[_TABLE_ORDER + 1]
+    """Return the Cartesian centres of multi-order pixels, shape (3, n)."""
     found: FloatArray = _table().take(uniq, axis=1, mode="clip")
-    if fine.any():
+    if len(uniq) and uniq.max() >= _FIRST_UNIQ[_TABLE_ORDER + 1]:
         order, index = split_uniq(uniq)
         for level in range(_TABLE_ORDER + 1, int(order.max()) + 1):
             at = np.flatnonzero(order == level)
-            found[:, at] = unit_vectors(level, *face_x_y(level, index[at]))
+            found[:, at] = directions_of(level, index[at])
     return found
+
+
+def directions_of(order: int, index: IntArray) -> FloatArray:
+    """Return the Cartesian centres of nested pixels of one order, shape (3, n); those of coarse ones from a table."""
+    if order > _TABLE_ORDER:
+        return np.stack(unit_vectors(order, *face_x_y(order, index)))
+    return _table().take(uniq_of(order, index), axis=1)
 
 
 @functools.cache
@@ -125,6 +131,7 @@ def sides(order: int, face: IntArray, x: IntArray, y: IntArray) -> tuple[FloatAr
     return np.stack([up, up]), np.stack([aside + across, aside - across])
 
 
+@functools.cache
 def pixel_radius_rad(order: int) -> float:
     """Return how far from its centre a pixel of an order reaches at most (the widest touches the polar cap's edge)."""
     nside = 1 << order

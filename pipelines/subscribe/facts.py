@@ -19,6 +19,7 @@ from stream.errors import DataError
 from stream.records import SkyMap
 from stream.regions import credible_areas_deg2
 from stream.sky.places import Places, places_of
+from stream.sky.sums import Sums
 from stream.timebase import unix_ns_to_gps_ns
 
 
@@ -42,6 +43,7 @@ class Facts:
         self._skymap: SkyMap | Unknown | None = None
         self._areas_deg2: dict[float, float] = {}
         self._places: Places | Unknown | None = None
+        self._sums: Sums | Unknown | None = None
 
     @property
     def now_ns(self) -> int:
@@ -111,6 +113,13 @@ class Facts:
             skymap = self.skymap()
             self._places = skymap if isinstance(skymap, Unknown) else places_of(skymap)
         return self._places
+
+    def sums(self) -> Sums | Unknown:
+        """Return the sky map's probability as fields ask for it, summed once."""
+        if self._sums is None:
+            skymap = self.skymap()
+            self._sums = skymap if isinstance(skymap, Unknown) else Sums(skymap)
+        return self._sums
 
 
 def facts_of(alert: ReceivedAlert, now_unix_ns: int, combined: bool = False) -> Facts:

@@ -55,10 +55,10 @@ def _visible(
 
 
 def _field(facts: Facts, ra_deg: float, dec_deg: float, radius_deg: float) -> float | Unknown:
-    skymap = facts.skymap()
-    if isinstance(skymap, Unknown):
-        return skymap
-    return float(field_probabilities(skymap, [Circle("field", ra_deg % 360.0, dec_deg, radius_deg)])[0])
+    sums = facts.sums()
+    if isinstance(sums, Unknown):
+        return sums
+    return float(field_probabilities(sums, [Circle("field", ra_deg % 360.0, dec_deg, radius_deg)])[0])
 
 
 SKY_READERS: dict[str, Callable[..., Value | Unknown]] = {

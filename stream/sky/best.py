@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.errors import ConfigurationError
-from stream.healpix import centres, face_x_y, pixel_radius_rad, uniq_of, unit_vectors
+from stream.healpix import centres, directions_of, pixel_radius_rad, uniq_of
 from stream.records import SkyMap
 from stream.sky.fields import field_probabilities
 from stream.sky.shapes import Circle, vectors
@@ -104,8 +104,7 @@ def _candidates(sums: Sums, order: int, found: Sequence[Place], radius_deg: floa
         spare_deg = math.degrees(pixel_radius_rad(at)) if at < order else _TOUCH_DEG
         good = held > 0
         if found:
-            point = np.stack(unit_vectors(at, *face_x_y(at, index)), axis=-1)
-            good &= _apart(point, found).min(axis=1) >= 2 * radius_deg - spare_deg
+            good &= _apart(directions_of(at, index).T, found).min(axis=1) >= 2 * radius_deg - spare_deg
         index, held = index[good], held[good]
         index = np.sort(index[np.argsort(-held, kind="stable")[:kept]])
         if at == order:

@@ -70,8 +70,7 @@ class Group:
             return self._from_outline(field, point, self.corner)
         found = np.empty((len(self.normal), len(field)))
         for normal, offset, distance in zip(self.normal, self.offset_rad, found, strict=True):
-            np.arcsin(_dot(normal, field, point).clip(-1.0, 1.0), out=distance)
-            distance -= offset.take(field)
+            np.subtract(np.arcsin(_dot(normal, field, point).clip(-1.0, 1.0)), offset.take(field), out=distance)
         return found
 
     def parts(

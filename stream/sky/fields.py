@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream.healpix import MAX_ORDER, face_x_y, pixel_radius_rad, sides, unit_vectors
+from stream.healpix import MAX_ORDER, directions_of, face_x_y, pixel_radius_rad, sides
 from stream.records import SkyMap
 from stream.sky.edges import Group, Point
 from stream.sky.grouping import groups_of
@@ -59,8 +59,7 @@ def _descend(sums: Sums, group: Group) -> FloatArray:
     order = _FIRST_ORDER
     while len(field):
         pixels, which = _distinct(order, index)
-        face, x, y = face_x_y(order, pixels)
-        point, (held, uniform) = unit_vectors(order, face, x, y), sums.of(order, pixels)
+        point, (held, uniform) = directions_of(order, pixels), sums.of(order, pixels)
         distances = group.distances(field, _of(point, which))
         nearest = distances[0] if len(distances) == 1 else distances.min(axis=0)
         # Of pixels that are small beside the field the tips are left out: they hold a hundredth of a pixel.
@@ -74,10 +73,11 @@ def _descend(sums: Sums, group: Group) -> FloatArray:
         share = np.where(uniform, _EVEN, _SHARE).take(which)
         split = edge & ((order < deepest.take(field)) | (value > share * most.take(field)))
         last = np.flatnonzero(edge & ~split)
-        at, theirs = which[last], field[last]
-        pixel = sides(order, face[at], x[at], y[at])
-        part = group.parts(theirs, _of(point, at), distances[:, near[last]], pixel, pixel_radius_rad(order))
-        inside += np.bincount(theirs, value[last] * part, count)
+        if len(last):
+            at, theirs = which[last], field[last]
+            up, along = (side.take(at, axis=1) for side in sides(order, *face_x_y(order, pixels)))
+            part = group.parts(theirs, _of(point, at), distances[:, near[last]], (up, along), pixel_radius_rad(order))
+            inside += np.bincount(theirs, value[last] * part, count)
         field = np.repeat(field[split], 4)
         index = (4 * pixels[which[split]][:, None] + np.arange(4)).ravel()
         order += 1
@@ -87,7 +87,7 @@ def _descend(sums: Sums, group: Group) -> FloatArray:
 def _first(group: Group) -> tuple[IntArray, IntArray]:
     """Return where to begin: each field with each of the pixels that it may touch."""
     index = np.arange(12 << (2 * _FIRST_ORDER))
-    centre = np.stack(unit_vectors(_FIRST_ORDER, *face_x_y(_FIRST_ORDER, index)))
+    centre = directions_of(_FIRST_ORDER, index)
     near = np.cos(np.minimum(group.reach_rad + pixel_radius_rad(_FIRST_ORDER), math.pi))
     field, index = np.nonzero(group.middle @ centre >= near[:, None] - 1e-12)
     return field, index
@@ -105,7 +105,7 @@ def _side_rad(order: int) -> float:
 
 
 def _distinct(order: int, index: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the pixels that there are, each once and in order, and which of them each is: fields share their pixels."""
+    """Return the pixels that there are, each once and in order, and which of them each is: fields share many."""
     every = 12 << (2 * order)
     if every > _SPARSE * len(index):
         return np.unique(index, return_inverse=True)
@@ -117,5 +117,5 @@ def _distinct(order: int, index: IntArray) -> tuple[IntArray, IntArray]:
     return pixels, place[index]
 
 
-def _of(point: Point, which: IntArray) -> Point:
+def _of(point: FloatArray, which: IntArray) -> Point:
     return point[0].take(which), point[1].take(which), point[2].take(which)

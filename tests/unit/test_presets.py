@@ -139,9 +139,9 @@ def test_bytes_that_are_no_text_and_a_file_that_is_too_long_are_refused(tmp_path
 def test_the_map_is_decoded_once_for_several_rules(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
 
-    def counted(fits: bytes) -> SkyMap:
+    def counted(fits: bytes, *, distances: bool) -> SkyMap:
         decoded.append(len(fits))
-        return decode_skymap(fits)
+        return decode_skymap(fits, distances=distances)
 
     monkeypatch.setattr("pipelines.subscribe.facts.decode_skymap", counted)
     judges = Judges([*rules_of(RuleOptions(where="area90 < 1")), *rules_of(RuleOptions(where="area50 < 99"))])

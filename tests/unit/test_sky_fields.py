@@ -140,6 +140,15 @@ def test_a_polygon_may_hold_a_pole_and_cross_the_first_meridian() -> None:
     assert middle_of(wrap) == pytest.approx((0.0, 0.0), abs=1e-9) or middle_of(wrap)[0] == pytest.approx(360.0)
 
 
+def test_many_fields_together_hold_what_each_holds_alone() -> None:
+    found = skymap(2.0, -1.2, 0.05, rounds=7, split=64)
+    many = [field for turn in range(20) for field in (Box(str(turn), 114.0, -69.0, 4.0, 3.0, 9.0 * turn), *fields())]
+    together = field_probabilities(found, many)
+    assert together.max() > 0.1
+    for at in range(0, len(many), 17):
+        assert field_probabilities(found, [many[at]]) == pytest.approx(together[at], abs=1e-12)
+
+
 def test_halves_make_the_whole() -> None:
     found = skymap(2.0, -1.2, 0.3)
     north, south, whole = field_probabilities(
