@@ -13,14 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from fastavro import schemaless_reader
 from fastavro.write import Writer
 
 import schemas
 from stream.codec.container import read_blocks
 from stream.codec.external import check_external, external_from_record
 from stream.codec.limits import MAX_BYTES
-from stream.codec.single_object import MALFORMED, reason
+from stream.codec.single_object import MALFORMED, read_one, reason
 from stream.codec.walk import walk
 from stream.codec.writer_schema import writer_schema
 from stream.errors import CodecError, ConfigurationError, SchemaError
@@ -112,7 +111,7 @@ def read_external(payload: bytes) -> Iterator[ExternalEvent]:
         try:
             walk(written.form, body, count)
             data = BytesIO(body)
-            records = [schemaless_reader(data, written.parsed, schemas.load("external")) for _ in range(count)]
+            records = [read_one(data, written, "external") for _ in range(count)]
         except (*MALFORMED, CodecError) as error:
             raise CodecError(f"{len(body)} bytes are no sound external events: {reason(error)}") from error
         for record in records:

@@ -61,12 +61,15 @@ class WriterSchema:
         For the walk over what it wrote.
     mark : bytes
         CRC-64-AVRO fingerprint of its canonical form, 8 bytes.
+    canonical : str
+        That form: the same of schemas that write the same.
     """
 
     name: str
     parsed: dict[str, Any]
     form: Form
     mark: bytes
+    canonical: str
 
 
 @lru_cache(maxsize=64)
@@ -87,11 +90,13 @@ def writer_schema(text: bytes) -> WriterSchema:
         raise SchemaError("schema is of no record: messages are records")
     try:
         parsed = parse_schema(form.schema)
-        mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(form.schema), "CRC-64-AVRO"))
+        canonical = to_parsing_canonical_form(form.schema)
+        mark = bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
     except (SchemaParseException, UnknownType, ValueError, TypeError, LookupError, AttributeError) as error:
         raise SchemaError(f"schema is no Avro schema: {error!r}") from error
     assert isinstance(parsed, dict), "a record's schema stays one"
-    return WriterSchema(".".join(filter(None, (form.schema["namespace"], form.schema["name"]))), parsed, form, mark)
+    name = ".".join(filter(None, (form.schema["namespace"], form.schema["name"])))
+    return WriterSchema(name, parsed, form, mark, canonical)
 
 
 def form_of(schema: Any) -> Form:

@@ -14,12 +14,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from fastavro import schemaless_reader, writer
+from fastavro import writer
 
 import schemas
 from stream.codec.container import MAGIC, read_blocks, read_container
 from stream.codec.limits import MAX_BYTES, check_size
-from stream.codec.single_object import MALFORMED, reason
+from stream.codec.single_object import MALFORMED, read_one, reason
 from stream.codec.walk import walk
 from stream.codec.writer_schema import WriterSchema, writer_schema
 from stream.errors import CodecError, SchemaError
@@ -109,7 +109,7 @@ def _records(written: WriterSchema, body: bytes, count: int) -> list[dict[str, A
     try:
         walk(written.form, body, count)
         data = BytesIO(body)
-        found = [schemaless_reader(data, written.parsed, schemas.load("alert")) for _ in range(count)]
+        found = [read_one(data, written, "alert") for _ in range(count)]
     except (*MALFORMED, CodecError) as error:
         raise CodecError(f"{len(body)} bytes are no sound alert: {reason(error)}; get it again") from error
     return [record for record in found if isinstance(record, dict)]
