@@ -6,6 +6,7 @@ the arc of hour angle that its declination has above the airmass, and sidereal t
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -17,7 +18,7 @@ from stream.sky.night import Span
 from stream.sky.sites import Site
 from stream.types import BoolArray, FloatArray
 
-_STEP_NS = 300 * 10**9
+_STEP_NS, _HOUR_NS = 300 * 10**9, 3600 * 10**9
 _TURN = 2 * math.pi
 _RATE_RAD_PER_NS = _TURN * 1.00273790935 / (86_400 * 10**9)
 """How fast sidereal time runs."""
@@ -39,8 +40,7 @@ class Reach:
     def __init__(self, site: Site, place: FloatArray, airmass: float, dark: Sequence[Span]) -> None:
         self._site, self._place, self._airmass, self.dark = site, place, airmass, tuple(dark)
         self.origin = dark[0][0] if dark else 0
-        starts = ephemeris.days_of(np.array([start for start, _ in dark], dtype=np.int64))
-        self._sky = [float(sky) for sky in ephemeris.local_sidereal_rad(site, starts)]
+        self._sky = [_sidereal_rad(site, start) for start, _ in dark]
         self._met = list(self._within()) if dark else []
 
     def _within(self) -> Iterator[BoolArray]:
@@ -93,9 +93,9 @@ class Reach:
         already = float(held[rise > down].sum())  # up when sidereal time is 0
         (rise, risen), (down, set_) = _running(rise, held), _running(down, held)
         found: tuple[int | None, float] = (None, 0.0)
-        for start, end in self.dark:
+        for begin, (start, end) in zip(self._sky, self.dark, strict=True):
             times = np.append(np.arange(start, end, _STEP_NS), end)
-            sky = np.mod(self._sidereal(start) + (times - start) * _RATE_RAD_PER_NS, _TURN)
+            sky = np.mod(begin + (times - start) * _RATE_RAD_PER_NS, _TURN)
             now = always + already + risen[np.searchsorted(rise, sky, "right")]
             now = now - set_[np.searchsorted(down, sky, "left")]
             if float(now.max()) > found[1] + 1e-12:
@@ -105,11 +105,11 @@ class Reach:
     def highest(self, at: int) -> int:
         """Return when a place within reach stands highest in the dark, Unix nanoseconds."""
         found, nearest = 0, math.inf
-        for start, end in self.dark:
-            ahead = float(np.mod(self._ra[at] - self._sidereal(start), _TURN)) / _RATE_RAD_PER_NS
+        for sky, (start, end) in zip(self._sky, self.dark, strict=True):
+            ahead = float(np.mod(self._ra[at] - sky, _TURN)) / _RATE_RAD_PER_NS
             for time in (start, end, start + int(ahead)):
                 if start <= time <= end:
-                    hour_angle = abs(math.remainder(self._sidereal(time) - float(self._ra[at]), _TURN))
+                    hour_angle = abs(math.remainder(_sidereal_rad(self._site, time) - float(self._ra[at]), _TURN))
                     if hour_angle < nearest:
                         found, nearest = time, hour_angle
         return found
@@ -118,9 +118,6 @@ class Reach:
         """Return right ascension and declination of a place, for the equinox of date."""
         x, y, z = self._place[:, at]
         return self._ra[at], np.arctan2(z, np.hypot(x, y))
-
-    def _sidereal(self, unix_ns: int) -> float:
-        return float(ephemeris.local_sidereal_rad(self._site, ephemeris.days_of(unix_ns)))
 
     @cached_property
     def _ra(self) -> FloatArray:
@@ -135,6 +132,17 @@ class Reach:
         under = max(math.cos(latitude), 1e-12) * np.maximum(np.hypot(x, y), 1e-12)
         found: FloatArray = np.arccos(np.clip(over / under, -1.0, 1.0))
         return found
+
+
+def _sidereal_rad(site: Site, unix_ns: int) -> float:
+    hour, since_ns = divmod(unix_ns, _HOUR_NS)
+    return _of_hour_rad(site, hour) + since_ns * _RATE_RAD_PER_NS
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_hour_rad(site: Site, hour: int) -> float:
+    """Return a site's sidereal time as an hour begins: alerts that follow each other ask for the same."""
+    return float(ephemeris.local_sidereal_rad(site, ephemeris.days_of(hour * _HOUR_NS)))
 
 
 def _running(at: FloatArray, held: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -8,6 +8,7 @@ Source of the default bounds: LVK public alerts user guide, sun at most -18 degr
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from stream.types import BoolArray, FloatArray
 
 SUN_DEG, AIRMASS = -18.0, 2.5
 _REGIONS = (0.5, 0.9)
+_HOUR_NS = 3600 * 10**9
 _NOTHING = 1e-6
 """What is less likely than this is not there: maps have a density everywhere."""
 
@@ -146,13 +148,13 @@ def visible(
         If the time is not one for which sun and moon are known.
     """
     places = places_of(skymap) if isinstance(skymap, SkyMap) else skymap
-    until_ns, middle, reach = _reached(places, site, from_unix_ns, hours, sun_deg, airmass)
+    until_ns, middle_ns, reach = _reached(places, site, from_unix_ns, hours, sun_deg, airmass)
     dark, seen = reach.dark, _seen(places, reach)
     best_ns, at_once = reach.best(places.probability)
     return Visibility(
         site, from_unix_ns, until_ns, dark, float(places.probability[seen].sum()), at_once if seen.any() else 0.0,
         best_ns if seen.any() else None, tuple(_region(places, reach, seen, level) for level in _REGIONS),
-        _aim(site, places, reach, seen), float(ephemeris.moon_illumination(middle)),
+        _aim(site, places, reach, seen), float(ephemeris.moon_illumination(ephemeris.days_of(middle_ns))),
         None if seen.any() else _reason(places, site, dark, (from_unix_ns, until_ns), sun_deg, airmass),
     )  # fmt: skip
 
@@ -174,7 +176,7 @@ def visible_probability(
 
 def _reached(
     places: Places, site: Site, from_unix_ns: int, hours: float, sun_deg: float, airmass: float
-) -> tuple[int, FloatArray, Reach]:
+) -> tuple[int, int, Reach]:
     """Return the end of the time, the middle of the first dark, and what is within reach."""
     _check(hours, sun_deg, airmass)
     until_ns = from_unix_ns + round(hours * 3.6e12)
@@ -182,8 +184,13 @@ def _reached(
     ephemeris.check_time(until_ns)
     dark = dark_spans(site, from_unix_ns, until_ns, sun_deg)
     middle_ns = (dark[0][0] + dark[0][1]) // 2 if dark else (from_unix_ns + until_ns) // 2
-    middle = ephemeris.days_of(middle_ns)
-    return until_ns, middle, Reach(site, ephemeris.precession(float(middle)) @ places.direction, airmass, dark)
+    return until_ns, middle_ns, Reach(site, _precession(middle_ns // _HOUR_NS) @ places.direction, airmass, dark)
+
+
+@functools.lru_cache(maxsize=64)
+def _precession(hour: int) -> FloatArray:
+    """Return it for a whole hour, in which it turns by 0.006 arcseconds: alerts that follow each other ask once."""
+    return ephemeris.precession(float(ephemeris.days_of(hour * _HOUR_NS)))
 
 
 def _seen(places: Places, reach: Reach) -> BoolArray:
