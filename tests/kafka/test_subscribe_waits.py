@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import schemas
+from pipelines.show.reading import an_alert_each
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.producer import Producer
 from stream.settings import KafkaSettings
@@ -116,6 +120,36 @@ def test_it_ends_quietly_when_its_reader_has_gone_and_no_further_alert_comes(
     err = process.stderr.read()
     assert "partitions_revoked" in err
     assert "Traceback" not in err and "Exception" not in err
+
+
+def test_a_reader_that_goes_in_the_middle_of_a_line_and_a_full_disk(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    """The one ends it quietly, the other is told; an alert longer than a pipe holds is written in several parts."""
+    broker.create_topic("alerts.gw", 1)
+    producer = Producer(KafkaSettings(bootstrap_servers=broker.bootstrap_servers))
+    for event, value in islice(an_alert_each(), 8):
+        producer.send("alerts.gw", event, value)
+    producer.flush()
+    producer.close()
+    command = [
+        sys.executable, "-m", "pipelines.cli", "subscribe", "--broker", broker.bootstrap_servers, "--json", "--from",
+        "earliest", "-n", "8",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gone:
+        assert gone.stdout is not None
+        assert gone.stderr is not None
+        assert gone.stdout.read(10) == b'{"alert_ty'
+        gone.stdout.close()
+        assert gone.wait(60) == 0
+        assert b"Traceback" not in gone.stderr.read()
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 1
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+    whole = tmp_path / "lines"
+    with whole.open("wb") as file:
+        assert subprocess.run(command, stdout=file, timeout=60, check=False).returncode == 0
+    assert len({json.loads(line)["superevent_id"] for line in whole.read_bytes().splitlines()}) == 8
 
 
 def test_time_runs_out_before_the_alerts_have_come(broker: EmbeddedBroker, start: Start) -> None:
