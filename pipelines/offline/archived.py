@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.sources.files import FileSource
-from stream.codec.alert import CONTAINER_MAGIC, decode, read_alerts
+from stream.codec.alert import CONTAINER_MAGIC, decode_file
 from stream.codec.external_file import read_external_file
 from stream.errors import ConfigurationError, DataError, NoticeRefused
 from stream.notices import read_notice
@@ -88,7 +88,7 @@ def read_archived_alerts(paths: Iterable[Path], refused: Refusals) -> list[Archi
             raise ConfigurationError(f"--alerts {path} is larger than {_MOST_ALERT_BYTES} bytes: split it")
         payload = path.read_bytes()
         try:
-            several = [(r, {}) for r in read_alerts(payload)] if payload[:4] == CONTAINER_MAGIC else [decode(payload)]
+            several = decode_file(payload)
             found += [ArchivedAlert(r, extra, _gps_ns(r["time_created"], "time_created")) for r, extra in several]
         except DataError as error:
             refused.add(str(path), error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -85,26 +86,20 @@ class Delivery:
         """Return what a job needs beside the message, as JSON can hold it."""
         alert = self.alert
         return {
-            "extra": alert.extra, "topic": alert.topic, "offset": alert.offset, "source": alert.source,
-            "place": alert.place, "received_unix_ns": alert.received_unix_ns, "told": self.told(),
+            "headers": [[name, b64encode(value).decode("ascii")] for name, value in alert.headers],
+            "topic": alert.topic, "offset": alert.offset, "source": alert.source, "place": alert.place,
+            "received_unix_ns": alert.received_unix_ns, "told": self.told(),
         }  # fmt: skip
 
 
 def again(raw: bytes, kept: Mapping[str, Any]) -> tuple[ReceivedAlert, dict[str, Any]]:
     """Return the alert of a job and what was told beside it, from what :meth:`Delivery.to_keep` gave."""
-    message = Message(kept["topic"], 0, kept["offset"], None, raw, (), kept["received_unix_ns"])
-    bare = receive(message)
+    headers = tuple((name, b64decode(value)) for name, value in kept.get("headers", ()))
+    bare = receive(Message(kept["topic"], 0, kept["offset"], None, raw, headers, kept["received_unix_ns"]))
     alert = ReceivedAlert(
-        bare.record,
-        kept["extra"],
-        raw,
-        bare.topic,
-        bare.offset,
-        bare.received_unix_ns,
-        (),
-        kept["source"],
-        kept["place"],
-    )
+        bare.record, kept.get("extra", bare.extra), raw, bare.topic, bare.offset, bare.received_unix_ns, headers,
+        kept["source"], kept["place"],
+    )  # fmt: skip
     return alert, kept["told"]
 
 

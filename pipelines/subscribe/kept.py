@@ -22,6 +22,7 @@ from pipelines.subscribe.routes import Judge, Judged
 from pipelines.subscribe.state import State
 from pipelines.subscribe.written import Options, routes_of
 from stream.codec.alert import CONTAINER_MAGIC, encode_alert, read_alerts
+from stream.codec.container import headers_of
 from stream.codec.limits import MAX_SKYMAP_BYTES
 from stream.errors import ConfigurationError, DataError, NoticeRefused
 from stream.kafka.consumer import Message
@@ -123,7 +124,7 @@ class KeptSource:
     def poll(self, timeout_s: float) -> list[SourceMessage]:
         """Return all."""
         left, self._left, self.ended = self._left, [], True
-        return [SourceMessage(alert.raw, self.name, "", alert.place, 0) for alert in left]
+        return [SourceMessage(alert.raw, self.name, "", alert.place, 0, alert.headers) for alert in left]
 
     def hold(self) -> None:
         """Nothing to keep alive."""
@@ -179,5 +180,6 @@ def replay(paths: Iterable[Path], rules: RuleOptions) -> Iterator[Delivery]:
 
 
 def _of_file(value: bytes, path: Path) -> ReceivedAlert:
-    alert = receive(Message("", 0, 0, None, value, (), 0))
-    return ReceivedAlert(alert.record, alert.extra, value, "", 0, 0, (), "files", clean(str(path)))
+    headers = headers_of(value) if value[:4] == CONTAINER_MAGIC else ()
+    alert = receive(Message("", 0, 0, None, value, headers, 0))
+    return ReceivedAlert(alert.record, alert.extra, value, "", 0, 0, headers, "files", clean(str(path)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stream.codec.alert import CONTAINER_MAGIC, decode, read_alerts
+from stream.codec.alert import decode_file
 from stream.codec.limits import MAX_SKYMAP_BYTES
 from stream.codec.skymap import decode_skymap, encode_skymap, is_multi_order
 from stream.codec.skymap_file import open_skymap
@@ -122,7 +122,7 @@ def map_of(record: dict[str, Any], *, combined: bool = False) -> FoundMap | None
 
 
 def read_kept(path: Path, superevent_id: str | None = None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the alerts of one event in a file, at least one: each record, and what it says beside (JSON alone has it).
+    """Return the alerts of one event in a file, at least one: each record, and what it says beside.
 
     Parameters
     ----------
@@ -147,10 +147,7 @@ def _bounded(path: Path) -> bytes:
 
 
 def _alerts(path: Path, payload: bytes, superevent_id: str | None) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    if payload[:4] == CONTAINER_MAGIC:
-        told: list[tuple[dict[str, Any], dict[str, Any]]] = [(record, {}) for record in read_alerts(payload)]
-    else:
-        told = [decode(payload)]
+    told = decode_file(payload)
     if superevent_id is not None:
         told = [(record, extra) for record, extra in told if record["superevent_id"] == superevent_id]
     if not told:

@@ -21,6 +21,7 @@ from pybase64 import b64encode
 from pipelines.sources.message import SourceMessage
 from pipelines.subscribe.messenger import OtherMessenger, rate_text
 from stream.codec.alert import CONTAINER_MAGIC, decode
+from stream.codec.container import with_headers
 from stream.errors import ConfigurationError
 from stream.kafka.consumer import Message
 from stream.regions import area_text
@@ -196,7 +197,8 @@ def keep(alert: ReceivedAlert, folder: Path) -> Path:
     """Write an alert's message into a folder and return where; one that is there already is not written again.
 
     The file is named after the superevent where its id has the form of one, otherwise after the message's hash. No
-    link is followed and no other file is overwritten: where the name is taken, the hash is added to it.
+    link is followed and no other file is overwritten: where the name is taken, the hash is added to it. Of Avro the
+    message's headers are kept too, as the file's metadata: hop's, and what our own alerts say in them.
 
     Raises
     ------
@@ -205,11 +207,12 @@ def keep(alert: ReceivedAlert, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     mark = sha256(alert.raw).hexdigest()[:16]
+    content = with_headers(alert.raw, alert.headers)
     name = alert.superevent_id if is_superevent_id(alert.superevent_id) else f"alert-{mark}"
     suffix = "avro" if alert.raw[:4] == CONTAINER_MAGIC else "voevent.xml" if alert.raw.lstrip()[:1] == b"<" else "json"
     for stem in (f"{name}-{alert.offset}", f"{name}-{alert.offset}-{mark}"):
         path = folder / f"{stem}.{suffix}"
-        if _holds(path, alert.raw):
+        if _holds(path, content):
             return path
     raise ConfigurationError(f"{path} is taken by something else: clear {folder}, or name another folder")
 

@@ -8,7 +8,7 @@ Source: Apache Avro 1.11 specification, "Object Container Files".
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stream.codec.limits import MAX_BLOCKS
@@ -17,6 +17,8 @@ from stream.errors import CodecError
 
 MAGIC = b"Obj\x01"
 _SYNC_SIZE = 16
+_HEADER = b"header."
+"""Before the name of a message's header, in the metadata of the file that the message is kept in."""
 _MAX_ENTRIES = 64
 _RAW_DEFLATE = -15
 
@@ -87,6 +89,50 @@ def read_blocks(payload: bytes, max_bytes: int) -> tuple[bytes, Iterator[tuple[i
     return entries.get("avro.schema", b""), _each_block(datum, at, codec, max_bytes)
 
 
+def with_headers(payload: bytes, headers: Sequence[tuple[str, bytes]]) -> bytes:
+    """Return a container that tells its message's headers as metadata, which every reader reads and none needs.
+
+    They are a block of the header's map before the others, all of which stay as they were. A value's bytes are Latin-1
+    in UTF-8, since readers take metadata for text. Of a name that comes twice the last value counts.
+    """
+    entries = {_HEADER + name.encode(errors="replace"): value.decode("latin-1").encode() for name, value in headers}
+    if not entries or payload[:4] != MAGIC:
+        return payload
+    told = b"".join(_number(len(part)) + part for entry in entries.items() for part in entry)
+    return MAGIC + _number(len(entries)) + told + payload[len(MAGIC) :]
+
+
+def headers_of(payload: bytes) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers that :func:`with_headers` wrote; none of any other container.
+
+    Raises
+    ------
+    CodecError
+        If the container's header is damaged.
+    """
+    found: list[tuple[str, bytes]] = []
+    datum = Datum(payload)
+    try:
+        count, at, _ = datum.items(len(MAGIC), 2, 1)
+        for _ in range(count):
+            name, value, at = _entry(datum, at)
+            if not name.startswith(_HEADER):
+                return ()
+            found.append((name.removeprefix(_HEADER).decode(errors="replace"), value.decode().encode("latin-1")))
+    except (IndexError, UnicodeError):
+        raise CodecError(f"container of {len(payload)} bytes has a damaged header") from None
+    return tuple(found)
+
+
+def _number(value: int) -> bytes:
+    """Return a length as Avro writes it: zigzag, seven bits a byte, the lowest first."""
+    left, out = value << 1, bytearray()
+    while left > 0x7F:
+        out.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes([*out, left])
+
+
 def _each_block(datum: Datum, at: int, codec: bytes, max_bytes: int) -> Iterator[tuple[int, bytes]]:
     payload, marker = datum.data, datum.data[at : at + _SYNC_SIZE]
     at += _SYNC_SIZE
@@ -107,19 +153,28 @@ def _each_block(datum: Datum, at: int, codec: bytes, max_bytes: int) -> Iterator
 
 
 def _entries(datum: Datum, at: int) -> tuple[dict[str, bytes], int]:
-    """Read the header's map of strings to bytes."""
+    """Read the header's map of strings to bytes, but for a message's headers."""
     found: dict[str, bytes] = {}
     while True:
         count, at, _ = datum.items(at, 2, 1)
         if count == 0:
             return found, at
         for _ in range(count):
-            length, at = datum.length(at)
-            key, at = datum.data[at : at + length].decode(errors="replace"), at + length
-            length, at = datum.length(at)
+            name, value, at = _entry(datum, at)
+            if name.startswith(_HEADER):
+                continue
+            key = name.decode(errors="replace")
             if key in found or len(found) == _MAX_ENTRIES:
                 raise CodecError(f"container's header names {key!r} twice, or more than {_MAX_ENTRIES} things")
-            found[key], at = datum.data[at : at + length], at + length
+            found[key] = value
+
+
+def _entry(datum: Datum, at: int) -> tuple[bytes, bytes, int]:
+    """Return a name, its value, and where they end."""
+    length, at = datum.length(at)
+    name, at = datum.data[at : at + length], at + length
+    length, at = datum.length(at)
+    return name, datum.data[at : at + length], at + length
 
 
 def _expanded(block: bytes, codec: bytes, max_bytes: int) -> bytes:

@@ -8,7 +8,7 @@ bytes. A stranger's bytes are read within the bounds of :mod:`stream.codec.limit
 from stream.codec.alert.as_json import decode_alert_json, encode_alert_json
 from stream.codec.alert.avro import CONTAINER_MAGIC, decode_alert, encode_alert, read_alerts, write_alerts
 from stream.codec.alert.headers import alert_id_of, read_extra, sent_of
-from stream.codec.alert.message import Outgoing, decode, encode
+from stream.codec.alert.message import Outgoing, decode, decode_file, encode
 from stream.codec.alert.record import alert_record
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "decode",
     "decode_alert",
     "decode_alert_json",
+    "decode_file",
     "encode",
     "encode_alert",
     "encode_alert_json",

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.codec.alert.as_json import decode_alert_json, encode_alert_json
-from stream.codec.alert.avro import CONTAINER_MAGIC, decode_alert, encode_alert
+from stream.codec.alert.avro import CONTAINER_MAGIC, decode_alert, encode_alert, read_alerts
 from stream.codec.alert.headers import Headers, extra_headers, hop_headers, read_extra
 from stream.codec.alert.record import alert_record, extra_of
 from stream.codec.alert.voevent import decode_alert_voevent
+from stream.codec.container import headers_of
 from stream.records import Revision
 from stream.settings import PublishSettings, SignificanceSettings
 
@@ -83,3 +84,19 @@ def decode(value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> tuple[dic
     if value.lstrip()[:1] == b"<":
         return decode_alert_voevent(value), {}
     return decode_alert_json(value)
+
+
+def decode_file(payload: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the alerts of a file as :func:`decode` does: a message that was kept, or Avro of several records.
+
+    Several say nothing beside the record; one does if it was kept with its headers.
+
+    Raises
+    ------
+    CodecError, SchemaError
+        If it is no file of alerts.
+    """
+    if payload[:4] != CONTAINER_MAGIC:
+        return [decode(payload)]
+    records = read_alerts(payload)
+    return [(record, read_extra(headers_of(payload)) if len(records) == 1 else {}) for record in records]
