@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable
 
 import schemas
+from pipelines.subscribe.accepted import Accepted, NewJob
 from pipelines.subscribe.database import Database
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.engine import Engine
 from pipelines.subscribe.identity import Identity
 from pipelines.subscribe.received import ReceivedAlert, receive
-from pipelines.subscribe.state import Accepted, NewJob, State
+from pipelines.subscribe.state import State
 from stream.kafka.consumer import Message
 
 

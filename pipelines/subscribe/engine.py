@@ -7,7 +7,7 @@
                                                                               └ whoever iterates
 
 What is delivered is written when whoever iterates comes back for the next: a process that is killed meanwhile gets it
-again. Then its jobs stand in the state file, and then only does the source's place move on.
+again. Then its jobs stand in the state file or are done, and then only does the source's place move on.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from pipelines.sources.message import Source, SourceMessage
+from pipelines.subscribe.accepted import Accepted, NewJob
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.identity import Identity, identity_of, is_test
 from pipelines.subscribe.received import ReceivedAlert, received
 from pipelines.subscribe.routes import Route, verdict_of
-from pipelines.subscribe.state import Accepted, NewJob, State
+from pipelines.subscribe.state import State
 from stream.errors import DataError, Fenced, TransportError
 from stream.metrics import MESSAGES_REFUSED
 from stream.text import clean
@@ -37,6 +38,8 @@ _POLL_ONE_OF_SEVERAL_S = 0.02
 _HOLD_S = 0.02
 _COMMIT_S = 0.02
 """Longest that an alert waits for those that came with it, before its actions begin."""
+_SETTLE_S = 0.01
+"""How long after what was begun it is looked at whether it is done."""
 
 
 @runtime_checkable
@@ -88,7 +91,7 @@ class Engine:
     state : State
     subscription : Subscription
     on_work : callable
-        Told which actions have something to do, and about what.
+        Told which actions have something to do.
     unix_ns : callable
         The present.
     ready : callable
@@ -99,7 +102,7 @@ class Engine:
 
     def __init__(
         self, sources: Sequence[Source], state: State, subscription: Subscription,
-        on_work: Callable[[set[str], Sequence[Delivery]], None] = lambda actions, deliveries: None,
+        on_work: Callable[[set[str]], None] = lambda actions: None,
         unix_ns: Callable[[], int] = time.time_ns,
         ready: Callable[[], bool] = lambda: True, each: bool = False,
     ) -> None:  # fmt: skip
@@ -110,8 +113,9 @@ class Engine:
         self._unix_ns = unix_ns
         self._ready = ready
         self._commit_s = 0.0 if each else _COMMIT_S
-        self._fresh: list[Delivery] = []
+        self._behind: list[tuple[Source, Sequence[SourceMessage]]] = []
         self._placed: set[tuple[str, str, int]] = set()
+        self._begun = {source.name: (source, 0) for source in sources if isinstance(source, Placed)}
         self.passed_over: Counter[str] = Counter()
 
     def deliveries(self, stop: threading.Event) -> Generator[Delivery, None, None]:
@@ -125,17 +129,20 @@ class Engine:
             If the state file takes nothing.
         """
         wait_s = _POLL_S if len(self._sources) == 1 else _POLL_ONE_OF_SEVERAL_S
-        while not stop.is_set():
-            while not self._ready() and not stop.wait(_HOLD_S):
+        try:
+            while not stop.is_set():
+                while not self._ready() and not stop.wait(_HOLD_S):
+                    for source in self._sources:
+                        source.hold()
                 for source in self._sources:
-                    source.hold()
-            for source in self._sources:
-                if not source.ended:
-                    batch = self._polled(source, wait_s)
-                    self._place(source, batch)
-                    yield from self._batch(source, batch, stop)
-            if all(source.ended for source in self._sources):
-                return
+                    if not source.ended:
+                        batch = self._polled(source, _SETTLE_S if self._state.holds else wait_s)
+                        self._place(source, batch)
+                        yield from self._batch(source, batch, stop)
+                if all(source.ended for source in self._sources):
+                    return
+        finally:
+            self._commit(at_once=False)
 
     def _polled(self, source: Source, wait_s: float) -> list[SourceMessage]:
         """Return what a source has; of several, one that refuses us costs only its own alerts, and is asked again."""
@@ -151,9 +158,11 @@ class Engine:
 
     def _place(self, source: Source, batch: Sequence[SourceMessage]) -> None:
         """Write down where a partition is begun, before anything of it is delivered: a restart begins there too."""
-        if not isinstance(source, Placed):
+        placed, known = self._begun.get(source.name, (None, 0))
+        if placed is None or len(places := placed.places) == known:
             return
-        begun = {(source.name, topic, number): offset for (topic, number), offset in source.places.items()}
+        self._begun[source.name] = placed, len(places)
+        begun = {(source.name, topic, number): offset for (topic, number), offset in places.items()}
         fresh = begun.keys() - self._placed
         if not fresh:
             return
@@ -177,24 +186,24 @@ class Engine:
                 try:
                     yield delivery
                 except GeneratorExit:  # who iterated does not come back: this one is not done with
-                    self._commit(source, done)
+                    self._commit((source, done))
                     raise
             self._state.accept(accepted)
-            if delivery is not None and accepted.jobs:
-                self._fresh.append(delivery)
             done.append(message)
             if time.monotonic() - begun_s >= self._commit_s:
-                self._commit(source, done)
+                self._commit((source, done))
                 done, begun_s = [], time.monotonic()
-        self._commit(source, done)
+        self._commit((source, done))
 
-    def _commit(self, source: Source, done: Sequence[SourceMessage]) -> None:
-        busy = self._state.flush(self._unix_ns())
-        fresh, self._fresh = self._fresh, []
+    def _commit(self, *done: tuple[Source, Sequence[SourceMessage]], at_once: bool = True) -> None:
+        """Write what was considered; the places of sources move on behind what is written of it whole."""
+        busy = self._state.flush(self._unix_ns(), at_once)
+        behind, self._behind = self._behind, []
+        (self._behind if self._state.holds else behind).extend(one for one in done if one[1])
         if busy:
-            self._on_work(busy, fresh)
-        if done:
-            source.done(done)
+            self._on_work(busy)
+        for source, messages in behind:
+            source.done(messages)
 
     def _considered(self, message: SourceMessage) -> tuple[Delivery | None, Accepted]:
         origin = message.origin
@@ -265,7 +274,7 @@ class Engine:
         jobs = tuple(NewJob(action, identity.key, action in self._subscription.keeping) for action in actions)
         if not jobs:
             return delivery, Accepted(place, identity, rules)
-        return delivery, Accepted(place, identity, rules, jobs, alert.raw, delivery.to_keep())
+        return delivery, Accepted(place, identity, rules, jobs, alert.raw, delivery.to_keep(), alert)
 
     def _actions(self, identity: Identity, rules: tuple[str, ...]) -> tuple[str, ...]:
         """Return the actions of rules; of a retraction those that were told too, whatever the rules are by now."""

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Container
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pipelines.subscribe.database import Database
+from pipelines.subscribe.received import ReceivedAlert
 
+if TYPE_CHECKING:
+    from pipelines.subscribe.hands import Hands
+
+NO_BODY = 0
+"""The body of a job whose message is not in the file, for its action was given it at once."""
 _LONGEST_ERROR = 500
-_FARTHEST_NS = 600_000_000_000
+FARTHEST_NS = 600_000_000_000
 """No job is put off so long: one that is due later was written before the clock was set back, and is due."""
 _FIRST_OF_ITS_EVENT = (
     "NOT EXISTS (SELECT 1 FROM job AS before WHERE before.action = this.action AND before.superevent = this.superevent"
@@ -37,6 +42,10 @@ class Job:
         What the engine said of it.
     first_ns : int
         When it was queued, Unix.
+    is_retraction : bool
+        Whether it is known to tell of one.
+    alert : ReceivedAlert or None
+        The message as it was read, where it comes straight from who read it.
     """
 
     id: int
@@ -47,6 +56,12 @@ class Job:
     raw: bytes
     told: dict[str, Any]
     first_ns: int
+    is_retraction: bool = False
+    alert: ReceivedAlert | None = None
+
+    def is_withdrawn_with(self, superevent_id: str) -> bool:
+        """Whether it need not be done any more once an event is withdrawn."""
+        return self.superevent_id == superevent_id and not self.is_retraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,56 +89,43 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, action: str, now_unix_ns: int, done: Job | None = None, at_hand: Container[str] = ()) -> Job | None:
+    def take(self, action: str, now_unix_ns: int, hands: Hands | None = None) -> Job | None:
         """Return the oldest job that is due, marked as tried; of one superevent in their order, none past another.
 
         Parameters
         ----------
         action : str
         now_unix_ns : int
-        done : Job, optional
-            What the action did last: forgotten in the same transaction.
-        at_hand : container of str
-            Keys of alerts that whoever asks has: they come without their message.
+        hands : Hands, optional
+            Of who asks: what it did is forgotten in the same transaction, what it was given not taken.
         """
         with self._database.transaction() as run:
-            if done is not None:
-                _forget(run, done)
+            over = [one for one in hands.finished if forget(run, one.id)] if hands is not None else []
             row = run.execute(
                 "SELECT id, key, superevent, attempts, body, first_ns FROM job AS this WHERE action = ?"
-                f" AND died_ns IS NULL AND (next_ns <= ? OR next_ns > ?) AND {_FIRST_OF_ITS_EVENT} ORDER BY id LIMIT 1",
-                (action, now_unix_ns, now_unix_ns + _FARTHEST_NS),
+                " AND died_ns IS NULL AND body != ? AND (next_ns <= ? OR next_ns > ?)"
+                f" AND {_FIRST_OF_ITS_EVENT} ORDER BY id LIMIT 1",
+                (action, NO_BODY, now_unix_ns, now_unix_ns + FARTHEST_NS),
             ).fetchone()
-            if row is None:
-                return None
-            number, key, superevent, attempts, body, first_ns = row
-            run.execute("UPDATE job SET attempts = ? WHERE id = ?", (attempts + 1, number))
-            if key in at_hand:
-                return Job(number, action, key, superevent, attempts + 1, b"", {}, first_ns)
-            raw, told = run.execute("SELECT raw, told FROM body WHERE id = ?", (body,)).fetchone()
-        return Job(number, action, key, superevent, attempts + 1, raw, json.loads(told), first_ns)
-
-    def read(self, job: Job) -> Job:
-        """Return a job that came without its message, with it."""
-        with self._database.reading() as run:
-            raw, told = run.execute(
-                "SELECT raw, told FROM body JOIN job ON job.body = body.id WHERE job.id = ?", (job.id,)
-            ).fetchone()
-        return replace(job, raw=raw, told=json.loads(told))
+            job = None if row is None or (hands is not None and row[0] in hands) else _tried(run, action, row)
+        if hands is not None:
+            hands.forget(over)
+        return job
 
     def next_due_ns(self, action: str) -> int | None:
         """Return when the next job of an action is due; None where none waits."""
         with self._database.reading() as run:
             due = run.execute(
-                f"SELECT MIN(next_ns) FROM job AS this WHERE action = ? AND died_ns IS NULL AND {_FIRST_OF_ITS_EVENT}",
-                (action,),
+                "SELECT MIN(next_ns) FROM job AS this WHERE action = ? AND died_ns IS NULL AND body != ?"
+                f" AND {_FIRST_OF_ITS_EVENT}",
+                (action, NO_BODY),
             ).fetchone()
         return None if due is None or due[0] is None else int(due[0])
 
-    def done(self, job: Job) -> None:
-        """Forget a job that its action did."""
+    def done(self, job: Job) -> bool:
+        """Forget a job that its action did; not one whose alert is yet to be written: then False."""
         with self._database.transaction() as run:
-            _forget(run, job)
+            return forget(run, job.id)
 
     def again(self, job: Job, error: str, next_ns: int) -> None:
         """Put off a job that failed."""
@@ -162,14 +164,26 @@ class Queue:
         with self._database.transaction() as run:
             return run.execute(
                 "UPDATE job SET died_ns = NULL, attempts = 0, first_ns = ?, next_ns = ?, error = ''"
-                " WHERE died_ns IS NOT NULL AND (retraction OR superevent NOT IN"
+                " WHERE died_ns IS NOT NULL AND body != ? AND (retraction OR superevent NOT IN"
                 " (SELECT superevent FROM event WHERE withdrawn_ns IS NOT NULL))",
-                (now_unix_ns, now_unix_ns),
+                (now_unix_ns, now_unix_ns, NO_BODY),
             ).rowcount
 
 
-def _forget(run: sqlite3.Connection, job: Job) -> None:
-    body = run.execute("SELECT body FROM job WHERE id = ?", (job.id,)).fetchone()
-    run.execute("DELETE FROM job WHERE id = ?", (job.id,))
-    if body is not None and run.execute("SELECT 1 FROM job WHERE body = ? LIMIT 1", body).fetchone() is None:
-        run.execute("DELETE FROM body WHERE id = ?", body)
+def _tried(run: sqlite3.Connection, action: str, row: tuple[int, str, str, int, int, int]) -> Job:
+    """Return a job, marked as tried."""
+    number, key, superevent, attempts, body, first_ns = row
+    run.execute("UPDATE job SET attempts = ? WHERE id = ?", (attempts + 1, number))
+    raw, told = run.execute("SELECT raw, told FROM body WHERE id = ?", (body,)).fetchone()
+    return Job(number, action, key, superevent, attempts + 1, raw, json.loads(told), first_ns)
+
+
+def forget(run: sqlite3.Connection, job_id: int) -> bool:
+    """Forget a job, and its message if no other needs it; not one whose alert's place is yet to be written."""
+    body = run.execute("SELECT body FROM job WHERE id = ?", (job_id,)).fetchone()
+    if body == (NO_BODY,):
+        return False
+    run.execute("DELETE FROM job WHERE id = ?", (job_id,))
+    if body is not None:
+        run.execute("DELETE FROM body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM job WHERE body = ?1)", body)
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pipelines.sources import Source
 from pipelines.subscribe.actions.worker import Doing, Workers
 from pipelines.subscribe.database import Database, check_name, default_folder
 from pipelines.subscribe.engine import Engine, Subscription
+from pipelines.subscribe.hands import Hands
 from pipelines.subscribe.opened import Begin, open_source
 from pipelines.subscribe.queue import Queue
 from pipelines.subscribe.routes import Route
@@ -114,11 +116,14 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
     with ExitStack() as stack:
         database = Database(state_folder(asked, settings, environ) if name else None)
         stack.callback(database.close)
-        state = State(database) if name else State(database, most_waiting=_MOST_IN_MEMORY)
+        # Whoever iterates by hand is done with an alert when it comes back: nothing of it may be left begun.
+        hands = {} if each else {action: Hands() for action in asked.doings}
+        state = State(database, hands=hands) if name else State(database, _MOST_IN_MEMORY, hands)
+        state.bury_orphans(time.time_ns())
         queue = Queue(database)
         begin = Begin(asked.start, f"tocsin-{name}-{state.once('group')}" if name else "", asked.if_new)
         sources = _sources(settings, asked, state, begin, environ, stack)
-        workers = Workers(asked.doings, queue)
+        workers = Workers(asked.doings, queue, hands=hands)
         if not name:
             stack.callback(_all_done, queue)
         stack.enter_context(workers)

@@ -2,20 +2,22 @@
 
 A delivery is written as one transaction: the alert is known again, its superevent's standing, who was told, what is to
 be done about it, and the place behind it in Kafka's partition. Whoever is killed before finds nothing of it, reads the
-alert again and delivers it; whoever is killed after finds all of it.
+alert again and delivers it; whoever is killed after finds all of it. Where an action is given its job at once
+(:mod:`pipelines.subscribe.hands`), who is told and the job are written first, the rest with what became of it.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from pipelines.subscribe.accepted import Accepted
 from pipelines.subscribe.database import Database
+from pipelines.subscribe.hands import Hands
 from pipelines.subscribe.identity import Identity
+from pipelines.subscribe.queueing import Queueing, bury_orphans
 
 KEPT_NS = 400 * 86_400 * 1_000_000_000
 """How long an alert is known again, and an event's retraction finds whoever was told of it: over a year."""
@@ -24,9 +26,6 @@ MOST_SEEN = 100_000
 MOST_DEAD = 10_000
 """Most dead letters; the oldest are forgotten first."""
 _PRUNE_EVERY = 2_000
-
-Partition = tuple[str, str, int]
-"""A source's name, a topic, a partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +37,11 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class NewJob:
-    """Something to be done about an alert: by which action; ``key`` is the same however often it is tried.
+class _Considered:
+    """What was accepted, and how its event stands behind it."""
 
-    ``lasts`` says that it is done though the event is withdrawn meanwhile, as where alerts are kept.
-    """
-
-    action: str
-    key: str
-    lasts: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """All that is written of one message.
-
-    Attributes
-    ----------
-    place : tuple of Partition and int, or None
-        Where its source is to be read on from.
-    identity : Identity or None
-        None of a message that is no alert, or one that was known.
-    rules : tuple of str
-        Who is told.
-    jobs : tuple of NewJob
-    raw : bytes
-        The message, where jobs need it.
-    told : mapping
-        What else they need, as JSON can hold it.
-    """
-
-    place: tuple[Partition, int] | None
-    identity: Identity | None = None
-    rules: tuple[str, ...] = ()
-    jobs: tuple[NewJob, ...] = ()
-    raw: bytes = b""
-    told: Mapping[str, Any] = field(default_factory=dict)
+    accepted: Accepted
+    stands: Standing | None = None
 
 
 class State:
@@ -84,16 +52,26 @@ class State:
     database : Database
     most_waiting : int
         Most jobs that wait for one action; what comes beyond is a dead letter at once.
+    hands : mapping of str to Hands
+        Of the actions that are given jobs at once.
     """
 
-    def __init__(self, database: Database, most_waiting: int = 10_000) -> None:
+    def __init__(
+        self, database: Database, most_waiting: int = 10_000, hands: Mapping[str, Hands] | None = None
+    ) -> None:
         self._database = database
-        self._most_waiting = most_waiting
-        self._pending: list[Accepted] = []
+        self._queueing = Queueing(most_waiting, hands or {})
+        self._pending: list[_Considered] = []
+        self._begun: list[_Considered] = []
         self._known: set[str] = set()
-        self._standing: dict[str, Standing] = {}
+        self._standing: dict[str, Standing | None] = {}
         self._told: dict[str, set[str]] = {}
         self._accepted = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether places wait for the next :meth:`flush`, for their alerts were only begun."""
+        return bool(self._begun)
 
     @property
     def is_new(self) -> bool:
@@ -126,16 +104,14 @@ class State:
 
     def standing(self, superevent_id: str) -> Standing | None:
         """Return how a superevent stands; None of one that is new."""
-        if superevent_id in self._standing:
-            return self._standing[superevent_id]
-        with self._database.reading() as run:
-            row = run.execute(
-                "SELECT created_ns, revision, withdrawn_ns, withdrawn_revision FROM event WHERE superevent = ?",
-                (superevent_id,),
-            ).fetchone()
-        if row is None:
-            return None
-        return Standing((row[0], row[1]), None if row[2] is None else (row[2], row[3]))
+        if superevent_id not in self._standing:
+            with self._database.reading() as run:
+                row = run.execute(
+                    "SELECT created_ns, revision, withdrawn_ns, withdrawn_revision FROM event WHERE superevent = ?",
+                    (superevent_id,),
+                ).fetchone()
+            self._standing[superevent_id] = None if row is None else _standing_of(*row)
+        return self._standing[superevent_id]
 
     def told(self, superevent_id: str) -> frozenset[str]:
         """Return which rules an event was delivered for."""
@@ -147,8 +123,9 @@ class State:
         """Return which actions were told of an event, whatever rule named them then."""
         with self._database.reading() as run:
             rows = run.execute("SELECT action FROM told_action WHERE superevent = ?", (superevent_id,)).fetchall()
-        pending = (a for a in self._pending if a.identity is not None and a.identity.superevent_id == superevent_id)
-        return frozenset(row[0] for row in rows) | {job.action for accepted in pending for job in accepted.jobs}
+        pending = (one.accepted for one in self._pending)
+        of_event = (a for a in pending if a.identity is not None and a.identity.superevent_id == superevent_id)
+        return frozenset(row[0] for row in rows) | {job.action for accepted in of_event for job in accepted.jobs}
 
     def places(self, source: str) -> dict[tuple[str, int], int]:
         """Return where a source is to be read on from, by topic and partition."""
@@ -158,79 +135,89 @@ class State:
 
     def accept(self, accepted: Accepted) -> None:
         """Take what is to be written by the next :meth:`flush`; it is known from now on."""
-        self._pending.append(accepted)
         identity = accepted.identity
         if identity is None:
+            self._pending.append(_Considered(accepted))
             return
         self._known.add(identity.key)
-        self._standing[identity.superevent_id] = _moved(self.standing(identity.superevent_id), identity)
+        stands = _moved(self.standing(identity.superevent_id), identity)
+        self._standing[identity.superevent_id] = stands
+        self._pending.append(_Considered(accepted, stands))
         if accepted.rules:
             self._told.setdefault(identity.superevent_id, set()).update(accepted.rules)
 
-    def flush(self, now_unix_ns: int) -> set[str]:
+    def flush(self, now_unix_ns: int, at_once: bool = True) -> set[str]:
         """Write what was accepted, all of it or nothing; return the actions that have something to do.
+
+        What an action is given at once is only begun by this: its place is written by the next one.
+
+        Parameters
+        ----------
+        now_unix_ns : int
+        at_once : bool
+            False at the end: all that is to be done is queued, and nothing left begun.
 
         Raises
         ------
         StateError
             If the disk takes nothing.
         """
-        if not self._pending:
+        if not (self._pending or self._begun or self._queueing.is_unsettled):
             return set()
         with self._database.transaction() as run:
-            waiting = _waiting(run) if any(_queues(accepted) for accepted in self._pending) else {}
-            for accepted in self._pending:
-                self._write(run, accepted, waiting, now_unix_ns)
+            self._queueing.settle(run)
+            _write_known(run, self._begun, now_unix_ns)
             self._accepted += len(self._pending)
             if self._accepted >= _PRUNE_EVERY:
                 self._accepted = 0
                 _prune(run, now_unix_ns)
-        busy = {job.action for accepted in self._pending for job in accepted.jobs}
-        self._pending.clear()
-        self._known.clear()
-        self._standing.clear()
-        self._told.clear()
+            pending = [one.accepted for one in self._pending]
+            _write_told(run, pending, now_unix_ns)
+            self._queueing.write(run, pending, now_unix_ns, at_once)
+            begun = self._pending if self._queueing.has_given else []
+            if not begun:
+                _write_known(run, self._pending, now_unix_ns)
+        busy = {job.action for accepted in pending for job in accepted.jobs}
+        self._queueing.committed()
+        self._pending, self._begun = [], begun
+        self._forget_what_is_written()
         return busy
 
-    def _write(self, run: sqlite3.Connection, accepted: Accepted, waiting: dict[str, int], now_ns: int) -> None:
-        if accepted.place is not None:
-            run.execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", (*accepted.place[0], accepted.place[1]))
-        identity = accepted.identity
-        if identity is None:
-            return
-        event = identity.superevent_id
-        stands = self._standing[event]
-        run.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (identity.key, now_ns))
-        withdrawn = (None, None) if stands.withdrawn is None else stands.withdrawn
-        run.execute(
-            "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)", (event, *stands.newest, *withdrawn, now_ns)
-        )
-        run.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", [(event, r, now_ns) for r in accepted.rules])
-        if identity.is_retraction:
-            for action in waiting.keys() - {job.action for job in accepted.jobs if job.lasts}:
-                waiting[action] -= _withdraw(run, action, identity, now_ns)
-        if accepted.jobs:
-            self._write_jobs(run, accepted, identity, waiting, now_ns)
+    def _forget_what_is_written(self) -> None:
+        """Keep in memory what only was begun."""
+        known = [(one.accepted.identity, one.stands) for one in self._begun if one.accepted.identity is not None]
+        self._known = {identity.key for identity, _ in known}
+        self._standing = {identity.superevent_id: stands for identity, stands in known}
+        self._told.clear()
 
-    def _write_jobs(
-        self, run: sqlite3.Connection, accepted: Accepted, identity: Identity, waiting: dict[str, int], now_ns: int
-    ) -> None:
-        told = json.dumps(accepted.told)
-        body = run.execute("INSERT INTO body (raw, told) VALUES (?, ?)", (accepted.raw, told)).lastrowid
-        event = identity.superevent_id
-        run.executemany("INSERT OR IGNORE INTO told_action VALUES (?, ?)", [(event, j.action) for j in accepted.jobs])
-        for job in accepted.jobs:
-            full = waiting.get(job.action, 0) >= self._most_waiting and not identity.is_retraction
-            run.execute(
-                "INSERT OR IGNORE INTO job"
-                " (action, key, superevent, retraction, body, first_ns, next_ns, error, died_ns)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job.action, job.key, event, identity.is_retraction, body, now_ns, now_ns,
-                    f"{self._most_waiting} others waited for {job.action}" if full else "", now_ns if full else None,
-                ),
-            )  # fmt: skip
-            waiting[job.action] = waiting.get(job.action, 0) + (not full)
+    def bury_orphans(self, now_unix_ns: int) -> None:
+        """Make dead letters of what a process that was killed had begun, until it is read again."""
+        with self._database.transaction() as run:
+            bury_orphans(run, now_unix_ns)
+
+
+def _write_told(run: sqlite3.Connection, pending: Sequence[Accepted], now_ns: int) -> None:
+    """Write who is told of an event: for which rules, by which actions."""
+    of = [(one.identity.superevent_id, one) for one in pending if one.identity is not None]
+    told = {(event, rule, now_ns) for event, one in of for rule in one.rules}
+    run.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", told)
+    actions = {(event, job.action) for event, one in of for job in one.jobs}
+    run.executemany("INSERT OR IGNORE INTO told_action VALUES (?, ?)", actions)
+
+
+def _write_known(run: sqlite3.Connection, done: Sequence[_Considered], now_ns: int) -> None:
+    """Write which alerts are known, how their events stand, and where their sources are read on from."""
+    places = dict(one.accepted.place for one in done if one.accepted.place is not None)
+    run.executemany(
+        "INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", [(*partition, at) for partition, at in places.items()]
+    )
+    known = [(one.accepted.identity, one.stands) for one in done if one.accepted.identity is not None]
+    run.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", [(identity.key, now_ns) for identity, _ in known])
+    stands = {identity.superevent_id: standing for identity, standing in known}
+    run.executemany(
+        "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)",
+        [(event, *one.newest, *(one.withdrawn or (None, None)), now_ns) for event, one in stands.items() if one],
+    )
 
 
 def _moved(before: Standing | None, identity: Identity) -> Standing:
@@ -243,26 +230,8 @@ def _moved(before: Standing | None, identity: Identity) -> Standing:
     return Standing(newest, None if withdrawn is not None and place > withdrawn else withdrawn)
 
 
-def _queues(accepted: Accepted) -> bool:
-    """Whether writing it changes what waits."""
-    return bool(accepted.jobs) or (accepted.identity is not None and accepted.identity.is_retraction)
-
-
-def _waiting(run: sqlite3.Connection) -> dict[str, int]:
-    return dict(run.execute("SELECT action, COUNT(*) FROM job WHERE died_ns IS NULL GROUP BY action").fetchall())
-
-
-def _withdraw(run: sqlite3.Connection, action: str, identity: Identity, now_ns: int) -> int:
-    """Take out what waits of an event that is withdrawn: what was never tried goes, what was is not tried again."""
-    of = (action, identity.superevent_id)
-    where = "action = ? AND superevent = ? AND died_ns IS NULL AND retraction = 0"
-    gone = run.execute(f"DELETE FROM job WHERE {where} AND attempts = 0", of).rowcount
-    tried = run.execute(
-        f"UPDATE job SET died_ns = ?, error = 'withdrawn before it was done' WHERE {where}", (now_ns, *of)
-    ).rowcount
-    if gone:
-        run.execute("DELETE FROM body WHERE id NOT IN (SELECT body FROM job)")
-    return gone + tried
+def _standing_of(created_ns: int, revision: int, withdrawn_ns: int | None, withdrawn_revision: int) -> Standing:
+    return Standing((created_ns, revision), None if withdrawn_ns is None else (withdrawn_ns, withdrawn_revision))
 
 
 def _prune(run: sqlite3.Connection, now_ns: int) -> None:

@@ -118,10 +118,9 @@ class Consumer:
         if start not in _KEPT and group_id is None:
             group_id = f"{settings.group_id}-{uuid.uuid4().hex[:12]}"
         self._leaders = LeaderWatch()
-        callbacks = {
-            "error_cb": self._watch, "on_commit": self._committed, "stats_cb": self._leaders,
-            "statistics.interval.ms": INTERVAL_MS,
-        }  # fmt: skip
+        callbacks: dict[str, object] = {"error_cb": self._watch, "on_commit": self._committed}
+        if foreign is None:
+            callbacks |= {"stats_cb": self._leaders, "statistics.interval.ms": INTERVAL_MS}
         if start == "unread":
             callbacks["auto.offset.reset"] = "earliest"
         whole = (
@@ -156,7 +155,7 @@ class Consumer:
         return dict(self._next)
 
     def standing(self) -> dict[str, Standing]:
-        """Return how each topic that has been read stands, as of the last poll."""
+        """Return how each topic that has been read stands, as of the last poll; nothing of a foreign broker's."""
         return self._leaders.standing()
 
     def poll_batch(self, timeout_s: float, max_messages: int = 500) -> list[Message]:

@@ -24,9 +24,8 @@ from pipelines.subscribe.actions.command import CommandAction, variables
 from pipelines.subscribe.actions.http import Poster, Target, target_of
 from pipelines.subscribe.actions.settings import WEBHOOK_SECRET
 from pipelines.subscribe.actions.webhook import SlackAction, WebhookAction, sign
-from pipelines.subscribe.actions.worker import Doing, Recent, Worker, backoff_s
+from pipelines.subscribe.actions.worker import Doing, Worker, backoff_s
 from pipelines.subscribe.database import Database
-from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.queue import Queue
 from stream.environment import read
 from stream.errors import ActionFailed, ConfigurationError
@@ -337,26 +336,6 @@ def test_the_same_alert_is_queued_once(tmp_path: Path) -> None:
     queued(database := Database(tmp_path / "x"), "a")
     queued(database, "a")
     assert Queue(database).waiting() == {"act": 1}
-
-
-def test_an_alert_at_hand_is_not_read_again_and_one_that_is_no_longer_is(tmp_path: Path) -> None:
-    """Newer alerts may have taken its place between the look and the asking."""
-    queued(database := Database(tmp_path / "x"), "a", "b")
-    recent = Recent(most=1)
-    delivery = Delivery(an_alert(), "a", "x", (), ("act",), True)
-    recent.keep([delivery])
-
-    class Gone(Recent):
-        def __contains__(self, key: object) -> bool:
-            return True
-
-    for kept in (recent, Gone()):
-        action = Noting()
-        worker = Worker("act", Doing(action), Queue(database), recent=kept)
-        assert worker.step()
-        assert [event for event, _, _ in action.calls] == ["TS150914a"]
-        worker.step()
-        assert Queue(database).dead() == []
 
 
 def test_a_message_is_kept_as_long_as_a_job_needs_it(tmp_path: Path) -> None:

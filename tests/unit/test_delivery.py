@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sources.message import SourceMessage
+from pipelines.subscribe.accepted import Accepted
 from pipelines.subscribe.actions import Call
 from pipelines.subscribe.database import Database, check_name
 from pipelines.subscribe.delivery import Delivery
@@ -25,7 +26,7 @@ from pipelines.subscribe.opened import Begin, open_source
 from pipelines.subscribe.queue import Queue
 from pipelines.subscribe.received import ReceivedAlert, receive
 from pipelines.subscribe.routes import Judged, Route
-from pipelines.subscribe.state import Accepted, State
+from pipelines.subscribe.state import State
 from stream.codec.alert import encode_alert
 from stream.errors import ConfigurationError, StateError, TransportError
 from stream.kafka.consumer import Message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipelines.subscribe.delivery import Delivery, again
+from pipelines.subscribe.delivery import again
 from pipelines.subscribe.queue import Job
 from pipelines.subscribe.received import ReceivedAlert
 
@@ -31,9 +31,9 @@ class Call:
     told: dict[str, Any]
 
     @classmethod
-    def of(cls, job: Job, delivery: Delivery | None = None) -> Call:
-        """Return the call of a job; its alert as it was delivered, where it is still at hand."""
-        alert, told = again(job.raw, job.told) if delivery is None else (delivery.alert, delivery.told())
+    def of(cls, job: Job) -> Call:
+        """Return the call of a job; its message is read again where it comes from the file."""
+        alert, told = again(job.raw, job.told) if job.alert is None else (job.alert, job.told["told"])
         return cls(alert, job.key, job.attempt, told)
 
     def body(self) -> bytes:

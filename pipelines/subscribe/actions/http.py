@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pipelines.subscribe.actions.answer import read_answer
 from stream.errors import ActionFailed, ConfigurationError
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
-_MOST_READ = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Target:
     def shown(self) -> str:
         """Host and port."""
         return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}/…"
+
+    @property
+    def named(self) -> str:
+        """Host, and port where it is not the usual one, as the header ``Host`` tells them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
 def target_of(url: str) -> Target:
@@ -76,6 +82,7 @@ class Poster:
     def __init__(self, target: Target, timeout_s: float) -> None:
         self._target, self._timeout_s = target, timeout_s
         self._kept: http.client.HTTPConnection | None = None
+        self._told = {"Host": target.named, "User-Agent": "tocsin", "Accept-Encoding": "identity"}
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Send a body, and return when the server took it.
@@ -93,7 +100,7 @@ class Poster:
             try:
                 self._ask(kept, body, headers, deadline_s)
                 return
-            except (ConnectionError, http.client.BadStatusLine):
+            except ConnectionError:
                 kept.close()
         self._ask(_connection(self._target, max(0.01, deadline_s - time.monotonic())), body, headers, deadline_s)
 
@@ -102,26 +109,30 @@ class Poster:
     ) -> None:
         fresh = connection.sock is None
         try:
-            if connection.sock is not None:
-                connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
-            connection.request("POST", self._target.path, body, {"User-Agent": "tocsin", **headers})
-            if connection.sock is not None:
-                connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
-            response = connection.getresponse()
-            rest = response.read(_MOST_READ)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            if fresh:
+                connection.connect()
+            connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
+            connection.sock.sendall(self._head(len(body), headers) + body)
+            answer = read_answer(connection.sock, deadline_s)
+        except (OSError, ValueError) as error:
             connection.close()
-            if not fresh and isinstance(error, ConnectionError | http.client.BadStatusLine):
+            if not fresh and isinstance(error, ConnectionError):
                 raise
             why = f" {error}" if isinstance(error, OSError) else ""  # what no HTTP is may repeat what we asked for
             raise ActionFailed(f"{self._target.shown} did not answer: {type(error).__name__}{why}") from error
-        if len(rest) < _MOST_READ and not response.will_close:
+        if answer.keeps:
             self._kept = connection
         else:
             connection.close()
-        if not 200 <= response.status < 300:
-            kind = " (redirects are not followed)" if 300 <= response.status < 400 else ""
-            raise ActionFailed(f"{self._target.shown} answered {response.status}{kind}")
+        if not 200 <= answer.status < 300:
+            kind = " (redirects are not followed)" if 300 <= answer.status < 400 else ""
+            raise ActionFailed(f"{self._target.shown} answered {answer.status}{kind}")
+
+    def _head(self, length: int, headers: Mapping[str, str]) -> bytes:
+        """Return the head of a request, which is sent in one with its body."""
+        told = {**self._told, "Content-Length": str(length), **headers}
+        lines = [f"POST {self._target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
 def reach(target: Target, timeout_s: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 import structlog
 
 from pipelines.subscribe.actions.action import Action, Call
-from pipelines.subscribe.delivery import Delivery
-from pipelines.subscribe.queue import Job, Queue
+from pipelines.subscribe.hands import Hands
+from pipelines.subscribe.queue import FARTHEST_NS, Job, Queue
 from stream.errors import ActionFailed, DataError, StateError
 from stream.text import clean
 
@@ -37,32 +36,6 @@ def backoff_s(attempt: int) -> float:
     return float(min(_FIRST_S * 2.0 ** min(attempt - 1, 30), _LONGEST_S))
 
 
-class Recent:
-    """Alerts that were delivered just now, by key: their actions need not read and decode them again."""
-
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
-        self._kept: OrderedDict[str, Delivery] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def keep(self, deliveries: Iterable[Delivery]) -> None:
-        """Keep the newest."""
-        with self._lock:
-            for delivery in deliveries:
-                self._kept[delivery.key] = delivery
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-
-    def __contains__(self, key: object) -> bool:
-        """Whether an alert is at hand; it may be gone when it is asked for."""
-        return key in self._kept
-
-    def get(self, key: str) -> Delivery | None:
-        """Return an alert, if it is still at hand."""
-        with self._lock:
-            return self._kept.get(key)
-
-
 class Worker:
     """Do the jobs of one action; :meth:`step` does one, the thread calls it.
 
@@ -72,17 +45,18 @@ class Worker:
     doing : Doing
     queue : Queue
     unix_ns : callable
-    recent : Recent, optional
-        What was delivered just now.
+    hands : Hands, optional
+        What it is given at once.
     """
 
     def __init__(
         self, name: str, doing: Doing, queue: Queue, unix_ns: Callable[[], int] = time.time_ns,
-        recent: Recent | None = None,
+        hands: Hands | None = None,
     ) -> None:  # fmt: skip
         self.name = name
-        self._recent = Recent() if recent is None else recent
-        self._finished: Job | None = None
+        self.hands = Hands() if hands is None else hands
+        self._due_ns: int | None = None
+        self._is_given = hands is not None
         self._doing, self._queue, self._unix_ns = doing, queue, unix_ns
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -97,7 +71,12 @@ class Worker:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at the queue now."""
+        """Do what was given, or queued."""
+        self._wake.set()
+
+    def look(self) -> None:
+        """Look at the queue in the file now."""
+        self.hands.queued = True
         self._wake.set()
 
     def end(self) -> None:
@@ -137,28 +116,52 @@ class Worker:
         self._settle()
 
     def _settle(self) -> None:
-        """Write down what was done last, if no other job was taken since."""
-        finished, self._finished = self._finished, None
-        if finished is not None:
-            with suppress(StateError):  # then it is done once more, under the same key
-                self._queue.done(finished)
+        """Write down what was done last."""
+        with suppress(StateError):  # then it is done once more, under the same key
+            self.hands.forget([job for job in self.hands.finished if self._queue.done(job)])
 
     def _rest(self) -> None:
         """Wait until something is queued, or what was put off is due."""
-        due_ns = self._queue.next_due_ns(self.name)
+        due_ns = self._due_ns
         wait_s = _IDLE_S if due_ns is None else min(_IDLE_S, max(0.01, (due_ns - self._unix_ns()) / 1e9))
-        self._wake.wait(wait_s)
+        if not self._wake.wait(wait_s):
+            self.hands.queued = True  # somebody else may have written
         self._wake.clear()
 
     def step(self) -> bool:
         """Do one job; whether there was one."""
-        job = self._queue.take(self.name, self._unix_ns(), self._finished, self._recent)
-        self._finished = None
+        if self.hands.queued and self.hands.finished:
+            self._settle()  # the file has it: whoever is killed meanwhile does it again
+        job = self.hands.take() or self._queued()
         if job is None:
             return False
+        done = False
+        try:
+            done = self._does(job)
+        finally:
+            self.hands.over(done)
+        return True
+
+    def _queued(self) -> Job | None:
+        """Return the next job of the queue, if it has one as far as is known."""
+        now_ns = self._unix_ns()
+        is_due = self._due_ns is not None and not now_ns < self._due_ns <= now_ns + FARTHEST_NS
+        if self._is_given and not (is_due or self.hands.queued):
+            return None  # whoever is given nothing looks each time
+        self.hands.queued = False
+        job = self._queue.take(self.name, now_ns, self.hands)
+        if job is None:
+            self._due_ns = self._queue.next_due_ns(self.name)
+            return None
+        self.hands.begin(job)
+        self.hands.queued = True
+        return job
+
+    def _does(self, job: Job) -> bool:
+        """Do a job; whether it is done."""
         self._begun_s = time.monotonic()
         try:
-            self._doing.action.run(self._call(job))
+            self._doing.action.run(Call.of(job))
         except ActionFailed as error:
             self._failed(job, clean(str(error)))
         except StateError:
@@ -168,18 +171,12 @@ class Worker:
         except Exception as error:  # a supervisor: whatever one alert brings up, the action goes on
             self._failed(job, clean(repr(error)))
         else:
-            self._finished = job
             self.done += 1
             self.fails = False
+            return True
         finally:
             self._begun_s = None
-        return True
-
-    def _call(self, job: Job) -> Call:
-        delivery = None if job.raw else self._recent.get(job.key)
-        if delivery is None and not job.raw:  # it was at hand, and newer ones have taken its place since
-            job = self._queue.read(job)
-        return Call.of(job, delivery)
+        return False
 
     def _failed(self, job: Job, error: str) -> None:
         self.fails = True
@@ -197,6 +194,7 @@ class Worker:
             error=error, again_s=backoff_s(job.attempt),
         )  # fmt: skip
         self._queue.again(job, error, next_ns)
+        self._due_ns = next_ns if self._due_ns is None else min(self._due_ns, next_ns)
 
     def _give_up(self, job: Job, error: str) -> None:
         self.dead += 1
@@ -216,13 +214,18 @@ class Workers:
     queue : Queue
     finish_s : float
         How long what runs at the end may take, and what is due.
+    hands : mapping of str to Hands, optional
+        What they are given at once.
     """
 
-    def __init__(self, doings: Mapping[str, Doing], queue: Queue, finish_s: float = 10.0) -> None:
+    def __init__(
+        self, doings: Mapping[str, Doing], queue: Queue, finish_s: float = 10.0,
+        hands: Mapping[str, Hands] | None = None,
+    ) -> None:  # fmt: skip
         self._queue = queue
         self._finish_s = finish_s
-        self._recent = Recent()
-        self._workers = {name: Worker(name, doing, queue, recent=self._recent) for name, doing in doings.items()}
+        given = hands or {}
+        self._workers = {name: Worker(name, doing, queue, hands=given.get(name)) for name, doing in doings.items()}
 
     @property
     def dead(self) -> int:
@@ -240,9 +243,8 @@ class Workers:
         waiting = self._queue.waiting()
         return all(waiting.get(worker.name, 0) < _MOST_FILES for worker in files)
 
-    def wake(self, actions: Iterable[str], deliveries: Iterable[Delivery] = ()) -> None:
-        """Tell the actions that something is queued, and of what it is about."""
-        self._recent.keep(deliveries)
+    def wake(self, actions: Iterable[str]) -> None:
+        """Tell the actions that they have something to do."""
         for name in actions:
             if name in self._workers:
                 self._workers[name].wake()
@@ -270,7 +272,10 @@ class Workers:
     def _finish(self, deadline_s: float) -> None:
         """Wait while something is due that can still be done."""
         while time.monotonic() < deadline_s:
+            for worker in self._workers.values():
+                worker.look()
             due = [self._queue.next_due_ns(name) for name in self._workers]
-            if all(ns is None or ns > time.time_ns() for ns in due):
+            given = any(worker.hands for worker in self._workers.values())
+            if not given and all(ns is None or ns > time.time_ns() for ns in due):
                 return
             time.sleep(0.01)

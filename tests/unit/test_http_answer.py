@@ -1,0 +1,82 @@
+"""What a server answers: the status, and whether its connection is used again, however its bytes come."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from pipelines.subscribe.actions import answer
+from pipelines.subscribe.actions.answer import Answer, NoAnswerError, read_answer
+
+_KEPT = Answer(200, True)
+
+
+class Coming:
+    """A connection on which bytes come in pieces, and which is closed behind them."""
+
+    def __init__(self, data: bytes, piece: int) -> None:
+        self._data, self._piece = data, piece
+
+    def settimeout(self, timeout_s: float) -> None:
+        assert timeout_s > 0
+
+    def recv(self, most: int) -> bytes:
+        piece, self._data = self._data[: self._piece], self._data[self._piece :]
+        return piece
+
+
+def read(data: bytes, piece: int) -> Answer:
+    connection: Any = Coming(data, piece)
+    return read_answer(connection, time.monotonic() + 5.0)
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1 << 16])
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Answer(200, True)),
+        (b"HTTP/1.1 200 \r\ncontent-length:3\r\n\r\nabc", Answer(200, True)),
+        (b"HTTP/1.1 404\r\nContent-Length: 3\r\n\r\nabc", Answer(404, True)),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", Answer(204, True)),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx", Answer(201, True)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=1\r\n0123456789\r\n0\r\n\r\n", _KEPT),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nMore: x\r\n\r\n", Answer(200, True)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", Answer(200, False)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X, Close\r\n\r\n", Answer(200, False)),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", Answer(200, False)),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil its end", Answer(200, False)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", Answer(200, False)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nabc", Answer(200, False)),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", Answer(302, True)),
+    ],
+)  # fmt: skip
+def test_an_answer_is_read_to_its_end(data: bytes, expected: Answer, piece: int) -> None:
+    assert read(data, piece) == expected
+
+
+def test_what_comes_behind_an_answer_belongs_to_none() -> None:
+    assert read(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 500 x\r\n\r\n", 1 << 16) == Answer(200, False)
+
+
+def test_an_answer_without_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "_MOST", 64)
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 1000
+    assert read(chunks, 16) == Answer(200, False)
+    with pytest.raises(ValueError, match="no end"):
+        read(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000, 16)
+
+
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-x\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le",
+             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"]
+)  # fmt: skip
+def test_what_is_no_answer_is_told(data: bytes) -> None:
+    with pytest.raises(ValueError, match="answer"):
+        read(data, 1 << 16)
+
+
+def test_a_connection_that_was_closed_meanwhile_is_known() -> None:
+    with pytest.raises(NoAnswerError):
+        read(b"", 1)
