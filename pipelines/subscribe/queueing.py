@@ -164,7 +164,7 @@ class Queueing:
         gone = run.execute(f"DELETE FROM job WHERE {where} AND attempts = 0", of).rowcount
         run.execute(f"UPDATE job SET died_ns = ?, error = 'withdrawn before it was done' WHERE {where}", (now_ns, *of))
         if gone:
-            run.execute("DELETE FROM body WHERE id NOT IN (SELECT body FROM job)")
+            run.execute("DELETE FROM body WHERE id != ? AND id NOT IN (SELECT body FROM job)", (NO_BODY,))
 
     def committed(self) -> None:
         """Give the actions their jobs, now that it is written."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from delivering import an_alert
 
 from pipelines.subscribe.accepted import Accepted, NewJob
@@ -168,20 +169,22 @@ def test_what_fails_is_tried_again_from_the_file_and_its_event_keeps_its_order(t
     assert (told.queue.waiting(), told.messages(), told.place) == ({}, 0, 3)
 
 
-def test_a_retraction_takes_back_what_was_not_begun(tmp_path: Path) -> None:
-    """In the same batch, in a later one, and where the other event's goes on."""
-    for later in (False, True):
-        told = Told(tmp_path / str(later))
-        told.alert("a", 0)
-        told.alert("other", 1, "S2a")
-        if later:
-            told.flush()
-        told.alert("r", 2, kind="RETRACTION", seconds=1)
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("others", [["other"], []])
+def test_a_retraction_takes_back_what_was_not_begun(later: bool, others: list[str], tmp_path: Path) -> None:
+    """In the same batch or a later one; another event's goes on, and where there is none the retraction itself does."""
+    told = Told(tmp_path)
+    told.alert("a", 0)
+    for key in others:
+        told.alert(key, 1, "S2a")
+    if later:
         told.flush()
-        told.work()
-        told.flush()
-        assert told.action.calls == [("other", 1), ("r", 1)]
-        assert (told.queue.waiting(), told.queue.dead(), told.place) == ({}, [], 3)
+    told.alert("r", 2, kind="RETRACTION", seconds=1)
+    told.flush()
+    told.work()
+    told.flush()
+    assert told.action.calls == [*((key, 1) for key in others), ("r", 1)]
+    assert (told.queue.waiting(), told.queue.dead(), told.place) == ({}, [], 3)
 
 
 def test_an_alert_that_fails_behind_its_retraction_is_not_tried_again(tmp_path: Path) -> None:
