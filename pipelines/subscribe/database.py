@@ -12,7 +12,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from stream.errors import ConfigurationError, StateError
@@ -156,6 +156,10 @@ class Database:
                     raise
             except sqlite3.Error as error:
                 raise self._failed(error) from error
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Let nobody else read or write meanwhile."""
+        return self._lock
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -134,6 +134,7 @@ class Engine:
                 while not self._ready() and not stop.wait(_HOLD_S):
                     for source in self._sources:
                         source.hold()
+                    self._commit()
                 for source in self._sources:
                     if not source.ended:
                         batch = self._polled(source, _SETTLE_S if self._state.holds else wait_s)
@@ -240,7 +241,13 @@ class Engine:
 
     def _follows(self, identity: Identity) -> bool:
         """Whether it withdraws what was delivered: as a test of another source, or before tests were left out."""
-        return identity.is_retraction and bool(self._state.told(identity.superevent_id))
+        return bool(self._begun_before(identity)) or (
+            identity.is_retraction and bool(self._state.told(identity.superevent_id))
+        )
+
+    def _begun_before(self, identity: Identity) -> frozenset[str]:
+        """Return the actions that had begun it when a process was killed: they do it again, whatever the rules are."""
+        return self._state.begun(identity.key) & self._subscription.actions
 
     def _in_order(self, identity: Identity) -> bool:
         """Whether an alert may still be acted upon: its event is not withdrawn, and nothing newer of it was delivered.
@@ -266,10 +273,11 @@ class Engine:
         told = self._told(identity)
         verdicts = tuple(verdict_of(route, alert, identity, route.name in told) for route in self._subscription.routes)
         rules = tuple(verdict.rule for verdict in verdicts if verdict.delivered)
-        if not rules and not self._subscription.all_alerts:
+        begun = self._begun_before(identity)
+        if not (rules or begun or self._subscription.all_alerts):
             self.passed_over["not asked for"] += 1
             return None, Accepted(place, identity)
-        actions = self._actions(identity, rules)
+        actions = tuple(dict.fromkeys((*self._actions(identity, rules), *sorted(begun))))
         delivery = Delivery.of(alert, identity, self._subscription.name, verdicts, actions, test)
         jobs = tuple(NewJob(action, identity.key, action in self._subscription.keeping) for action in actions)
         if not jobs:

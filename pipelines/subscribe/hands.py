@@ -19,6 +19,13 @@ from pipelines.subscribe.queue import Job
 
 _MOST_BYTES = 1 << 25
 """Messages that one action is given ahead of what it has done; what comes beyond waits in the file."""
+_EACH_BYTES = 1 << 15
+"""What one counts at least, be it as short as it may: it was read, too."""
+
+
+def weight(raw: bytes) -> int:
+    """Return what a message counts of those that an action is given ahead."""
+    return _EACH_BYTES + len(raw)
 
 
 class Hands:
@@ -33,19 +40,19 @@ class Hands:
         self.queued = True
         """Whether something waits in the file too, that is yet to be looked at."""
 
-    def __contains__(self, job_id: object) -> bool:
-        """Whether a job was given, and is not forgotten or put off."""
+    def ids(self) -> set[int]:
+        """Return the jobs that were given, and are not forgotten or put off."""
         with self._lock:
             running = () if self._running is None else (self._running,)
-            return any(job.id == job_id for job in (*running, *self._finished, *self._given))
+            return {job.id for job in (*running, *self._finished, *self._given)}
 
     def __bool__(self) -> bool:
         """Whether something waits."""
         return bool(self._given)
 
-    def has_room(self, ahead_bytes: int) -> bool:
-        """Whether more may be given, behind messages of so many bytes that are on their way."""
-        return self._bytes + ahead_bytes < _MOST_BYTES
+    def has_room(self, more_bytes: int) -> bool:
+        """Whether so much more may be given."""
+        return self._bytes + more_bytes <= _MOST_BYTES
 
     @property
     def finished(self) -> list[Job]:
@@ -57,7 +64,7 @@ class Hands:
         """Let the action do it, after what it was given before."""
         with self._lock:
             self._given.append(job)
-            self._bytes += len(job.raw)
+            self._bytes += weight(job.raw)
 
     def take(self) -> Job | None:
         """Return the next one."""
@@ -65,7 +72,7 @@ class Hands:
             if not self._given:
                 return None
             self._running = self._given.popleft()
-            self._bytes -= len(self._running.raw)
+            self._bytes -= weight(self._running.raw)
             return self._running
 
     def begin(self, job: Job) -> None:
@@ -80,6 +87,13 @@ class Hands:
                 self._finished.append(self._running)
             self._running = None
 
+    def back(self) -> list[Job]:
+        """Take back what runs, for it failed, and return all that was not begun: it waits in the file, behind it."""
+        with self._lock:
+            back, self._given = list(self._given), deque()
+            self._bytes, self._running, self.queued = 0, None, True
+        return back
+
     def forget(self, jobs: Iterable[Job]) -> None:
         """Forget what is finished, for the file has."""
         forgotten = {job.id for job in jobs}
@@ -91,5 +105,5 @@ class Hands:
         with self._lock:
             back = [job for job in self._given if job.is_withdrawn_with(superevent_id)]
             self._given = deque(job for job in self._given if not job.is_withdrawn_with(superevent_id))
-            self._bytes -= sum(len(job.raw) for job in back)
+            self._bytes -= sum(weight(job.raw) for job in back)
         return back

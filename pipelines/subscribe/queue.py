@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,7 @@ class Queue:
                 f" AND {_FIRST_OF_ITS_EVENT} ORDER BY id LIMIT 1",
                 (action, NO_BODY, now_unix_ns, now_unix_ns + FARTHEST_NS),
             ).fetchone()
-            job = None if row is None or (hands is not None and row[0] in hands) else _tried(run, action, row)
+            job = None if row is None or (hands is not None and row[0] in hands.ids()) else _tried(run, action, row)
         if hands is not None:
             hands.forget(over)
         return job
@@ -127,13 +128,15 @@ class Queue:
         with self._database.transaction() as run:
             return forget(run, job.id)
 
-    def again(self, job: Job, error: str, next_ns: int) -> None:
-        """Put off a job that failed."""
+    def again(self, job: Job, error: str, next_ns: int, hands: Hands | None = None) -> None:
+        """Put off a job that failed; what its action was given behind it waits in the file, for its event's order."""
         with self._database.transaction() as run:
-            run.execute(
+            put_off = run.execute(
                 "UPDATE job SET next_ns = ?, error = ? WHERE id = ? AND died_ns IS NULL",
                 (next_ns, error[:_LONGEST_ERROR], job.id),
             )
+            if hands is not None and put_off.rowcount:
+                not_begun(run, hands.back())
 
     def give_up(self, job: Job, error: str, now_unix_ns: int) -> None:
         """Make a dead letter of a job."""
@@ -176,6 +179,16 @@ def _tried(run: sqlite3.Connection, action: str, row: tuple[int, str, str, int, 
     run.execute("UPDATE job SET attempts = ? WHERE id = ?", (attempts + 1, number))
     raw, told = run.execute("SELECT raw, told FROM body WHERE id = ?", (body,)).fetchone()
     return Job(number, action, key, superevent, attempts + 1, raw, json.loads(told), first_ns)
+
+
+def not_begun(run: sqlite3.Connection, jobs: Iterable[Job]) -> None:
+    """Note that jobs which were given to their action were not begun."""
+    run.executemany("UPDATE job SET attempts = attempts - 1 WHERE id = ?", [(job.id,) for job in jobs])
+
+
+def forget_messages(run: sqlite3.Connection) -> None:
+    """Forget the messages that no job needs any more."""
+    run.execute("DELETE FROM body WHERE id != ? AND id NOT IN (SELECT body FROM job)", (NO_BODY,))
 
 
 def forget(run: sqlite3.Connection, job_id: int) -> bool:

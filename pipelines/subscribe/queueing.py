@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.subscribe.accepted import Accepted, NewJob
-from pipelines.subscribe.hands import Hands
+from pipelines.subscribe.hands import Hands, weight
 from pipelines.subscribe.identity import Identity
-from pipelines.subscribe.queue import NO_BODY, Job, forget
+from pipelines.subscribe.queue import NO_BODY, Job, forget, forget_messages, not_begun
 
 _ORPHAN = "begun when the process ended, and its message was not read again"
 
@@ -40,6 +40,7 @@ class Queueing:
         self._most_waiting = most_waiting
         self._hands = hands
         self._waiting: dict[str, int] = {}
+        self._last = 0
         self._given: list[_Given] = []
         self._before: list[_Given] = []
         self._finished: dict[str, list[Job]] = {}
@@ -57,6 +58,7 @@ class Queueing:
 
     def settle(self, run: sqlite3.Connection) -> None:
         """Forget what is done of what was given; of the rest, keep the message."""
+        self._given, self._queued = [], set()  # of a transaction that came to nothing
         self._finished = {name: hands.finished for name, hands in self._hands.items()}
         done = {job.id for jobs in self._finished.values() for job in jobs}
         short = done & {given.job.id for given in self._before}
@@ -80,7 +82,9 @@ class Queueing:
         self._queued.add(given.job.action)
 
     def write(self, run: sqlite3.Connection, pending: Sequence[Accepted], now_ns: int, at_once: bool) -> None:
-        """Write what is to be done.
+        """Write what is to be done: all is given, or all is queued.
+
+        What is queued beside what is given would be done by who comes after a kill, and again when its alert is read.
 
         Parameters
         ----------
@@ -90,8 +94,10 @@ class Queueing:
         at_once : bool
             Whether actions may be given jobs; else all are queued.
         """
-        able: dict[str, bool] = {}
         ahead: Counter[str] = Counter()
+        for accepted in pending:
+            ahead.update({job.action: weight(accepted.raw) for job in accepted.jobs})
+        at_once = at_once and all(self._is_able(run, action, more) for action, more in ahead.items())
         for accepted in pending:
             identity, body = accepted.identity, None
             if identity is None:
@@ -99,43 +105,63 @@ class Queueing:
             if identity.is_retraction:
                 self._withdraw(run, identity, {job.action for job in accepted.jobs if job.lasts}, now_ns)
             for job in accepted.jobs:
-                if job.action not in able:
-                    able[job.action] = at_once and self._is_able(run, job.action)
-                if able[job.action] and self._hands[job.action].has_room(ahead[job.action]):
+                if at_once:
                     self._give(run, job, accepted, identity, now_ns)
-                    ahead[job.action] += len(accepted.raw)
                 else:
                     body = _body(run, accepted) if body is None else body
                     self._queue(run, job, identity, body, now_ns)
-                    able[job.action] = False
 
-    def _is_able(self, run: sqlite3.Connection, action: str) -> bool:
-        """Whether an action has done all that waits in the file: an event's alerts keep their order."""
-        if action not in self._hands:
+    def _is_able(self, run: sqlite3.Connection, action: str, more_bytes: int) -> bool:
+        """Whether an action has room, and has done all that waits in the file: an event's alerts keep their order."""
+        if action not in self._hands or not self._hands[action].has_room(more_bytes):
             return False
         if not any(run.execute("SELECT 1 FROM body WHERE id = ?", (NO_BODY,))):
             run.execute("INSERT INTO body VALUES (?, x'', '')", (NO_BODY,))
+        given = self._hands[action].ids()
         waiting = run.execute(
-            "SELECT id FROM job WHERE action = ? AND died_ns IS NULL AND body != ?", (action, NO_BODY)
+            "SELECT id FROM job WHERE action = ? AND died_ns IS NULL AND body != ? LIMIT ?",
+            (action, NO_BODY, len(given) + 1),
         )
-        return all(number in self._hands[action] for (number,) in waiting)
+        return given.issuperset(number for (number,) in waiting)
 
     def _give(self, run: sqlite3.Connection, job: NewJob, accepted: Accepted, identity: Identity, now_ns: int) -> None:
-        number, attempt = _insert(run, job, identity, now_ns, NO_BODY)
-        if number is not None:
+        if self._insert(run, job, identity, now_ns, NO_BODY):
+            [attempt] = run.execute("SELECT attempts FROM job WHERE id = ?", (self._last,)).fetchone()
             given = Job(
-                number, job.action, job.key, identity.superevent_id, attempt, accepted.raw, dict(accepted.told), now_ns,
-                identity.is_retraction, accepted.alert,
+                self._last, job.action, job.key, identity.superevent_id, attempt, accepted.raw, dict(accepted.told),
+                now_ns, identity.is_retraction, accepted.alert,
             )  # fmt: skip
             self._given.append(_Given(given, accepted))
 
     def _queue(self, run: sqlite3.Connection, job: NewJob, identity: Identity, body: int, now_ns: int) -> None:
         full = not identity.is_retraction and self._is_full(run, job.action)
-        _insert(
-            run, job, identity, now_ns, body, f"{self._most_waiting} others waited for {job.action}" if full else ""
-        )
+        error = f"{self._most_waiting} others waited for {job.action}" if full else ""
+        self._insert(run, job, identity, now_ns, body, error)
         self._waiting[job.action] = self._waiting.get(job.action, 0) + (not full)
         self._queued.add(job.action)
+
+    def _insert(
+        self, run: sqlite3.Connection, job: NewJob, identity: Identity, now_ns: int, body: int, error: str = ""
+    ) -> bool:
+        """Write a job, tried where it is given at once; whether it was not queued before, or is an orphan.
+
+        Its number is higher than any before: that is its place, and whoever forgets what is done forgets no other.
+        """
+        if self._last == 0:
+            [self._last] = run.execute("SELECT COALESCE(MAX(id), 0) FROM job").fetchone()
+        self._last += 1
+        written = run.execute(
+            "INSERT INTO job"
+            " (id, action, key, superevent, retraction, body, attempts, first_ns, next_ns, error, died_ns)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (action, key) DO UPDATE SET id = excluded.id,"
+            " body = excluded.body, attempts = attempts + excluded.attempts, next_ns = excluded.next_ns,"
+            " error = excluded.error, died_ns = excluded.died_ns WHERE body = ? AND died_ns IS NOT NULL",
+            (
+                self._last, job.action, job.key, identity.superevent_id, identity.is_retraction, body,
+                int(body == NO_BODY), now_ns, now_ns, error, now_ns if error else None, NO_BODY,
+            ),
+        )  # fmt: skip
+        return written.rowcount > 0
 
     def _is_full(self, run: sqlite3.Connection, action: str) -> bool:
         """Whether as many jobs wait as may; counted anew only where so many were queued since the last count."""
@@ -158,28 +184,36 @@ class Queueing:
         back += [job for job in fresh if job.is_withdrawn_with(identity.superevent_id)]
         numbers = {job.id for job in back}
         self._given = [given for given in self._given if given.job.id not in numbers]
-        run.executemany("UPDATE job SET attempts = attempts - 1 WHERE id = ?", [(number,) for number in numbers])
+        not_begun(run, back)
         of = (action, identity.superevent_id)
         where = "action = ? AND superevent = ? AND died_ns IS NULL AND retraction = 0"
         gone = run.execute(f"DELETE FROM job WHERE {where} AND attempts = 0", of).rowcount
         run.execute(f"UPDATE job SET died_ns = ?, error = 'withdrawn before it was done' WHERE {where}", (now_ns, *of))
         if gone:
-            run.execute("DELETE FROM body WHERE id != ? AND id NOT IN (SELECT body FROM job)", (NO_BODY,))
+            forget_messages(run)
 
-    def committed(self) -> None:
-        """Give the actions their jobs, now that it is written."""
+    def committed(self) -> set[str]:
+        """Give the actions their jobs, now that it is written; return those that have some in the file."""
         for name, jobs in self._finished.items():
             self._hands[name].forget(jobs)
             self._hands[name].queued |= name in self._queued
         for given in self._given:
             self._hands[given.job.action].give(given.job)
         self._before, self._given = self._given, []
-        self._finished, self._queued = {}, set()
+        self._finished = {}
+        return self._queued
 
 
-def bury_orphans(run: sqlite3.Connection, now_ns: int) -> None:
-    """Make dead letters of what a process had begun that was killed; whoever reads their alerts again revives them."""
+def bury_orphans(run: sqlite3.Connection, now_ns: int) -> dict[str, set[str]]:
+    """Make dead letters of what a process had begun that was killed, and return their actions, by key.
+
+    Whoever reads their alerts again revives them.
+    """
     run.execute("UPDATE job SET died_ns = ?, error = ? WHERE body = ? AND died_ns IS NULL", (now_ns, _ORPHAN, NO_BODY))
+    orphans: dict[str, set[str]] = {}
+    for key, action in run.execute("SELECT key, action FROM job WHERE body = ?", (NO_BODY,)):
+        orphans.setdefault(key, set()).add(action)
+    return orphans
 
 
 def _body(run: sqlite3.Connection, accepted: Accepted) -> int:
@@ -187,31 +221,3 @@ def _body(run: sqlite3.Connection, accepted: Accepted) -> int:
     number = run.execute("INSERT INTO body (raw, told) VALUES (?, ?)", (accepted.raw, told)).lastrowid
     assert number is not None
     return number
-
-
-def _insert(
-    run: sqlite3.Connection, job: NewJob, identity: Identity, now_ns: int, body: int, error: str = ""
-) -> tuple[int | None, int]:
-    """Write a job, tried where it is given at once; return its number and attempt, no number where it was queued."""
-    tried, died_ns = int(body == NO_BODY), now_ns if error else None
-    written = run.execute(
-        "INSERT OR IGNORE INTO job"
-        " (action, key, superevent, retraction, body, attempts, first_ns, next_ns, error, died_ns)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            job.action, job.key, identity.superevent_id, identity.is_retraction, body, tried, now_ns, now_ns, error,
-            died_ns,
-        ),
-    )  # fmt: skip
-    if written.rowcount:
-        return written.lastrowid, tried
-    again = run.execute(
-        "UPDATE job SET body = ?, attempts = attempts + ?, next_ns = ?, error = ?, died_ns = ?"
-        " WHERE action = ? AND key = ? AND body = ? AND died_ns IS NOT NULL",
-        (body, tried, now_ns, error, died_ns, job.action, job.key, NO_BODY),
-    )
-    if not again.rowcount:
-        return None, 0
-    of = (job.action, job.key)
-    number, attempts = run.execute("SELECT id, attempts FROM job WHERE action = ? AND key = ?", of).fetchone()
-    return number, attempts

@@ -116,8 +116,10 @@ def opened(settings: Settings, asked: Asked, environ: Mapping[str, str], *, each
     with ExitStack() as stack:
         database = Database(state_folder(asked, settings, environ) if name else None)
         stack.callback(database.close)
-        # Whoever iterates by hand is done with an alert when it comes back: nothing of it may be left begun.
-        hands = {} if each else {action: Hands() for action in asked.doings}
+        # Whoever iterates by hand is done with an alert when it comes back: nothing of it may be left begun. Nor may it
+        # where a restart begins elsewhere than where this process ends.
+        queued = each or bool(name and asked.start is not None)
+        hands = {} if queued else {action: Hands() for action in asked.doings}
         state = State(database, hands=hands) if name else State(database, _MOST_IN_MEMORY, hands)
         state.bury_orphans(time.time_ns())
         queue = Queue(database)

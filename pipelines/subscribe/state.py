@@ -17,6 +17,7 @@ from pipelines.subscribe.accepted import Accepted
 from pipelines.subscribe.database import Database
 from pipelines.subscribe.hands import Hands
 from pipelines.subscribe.identity import Identity
+from pipelines.subscribe.queue import forget_messages
 from pipelines.subscribe.queueing import Queueing, bury_orphans
 
 KEPT_NS = 400 * 86_400 * 1_000_000_000
@@ -66,6 +67,7 @@ class State:
         self._known: set[str] = set()
         self._standing: dict[str, Standing | None] = {}
         self._told: dict[str, set[str]] = {}
+        self._orphans: dict[str, set[str]] = {}
         self._accepted = 0
 
     @property
@@ -164,24 +166,31 @@ class State:
         """
         if not (self._pending or self._begun or self._queueing.is_unsettled):
             return set()
-        with self._database.transaction() as run:
-            self._queueing.settle(run)
-            _write_known(run, self._begun, now_unix_ns)
-            self._accepted += len(self._pending)
-            if self._accepted >= _PRUNE_EVERY:
-                self._accepted = 0
-                _prune(run, now_unix_ns)
-            pending = [one.accepted for one in self._pending]
-            _write_told(run, pending, now_unix_ns)
-            self._queueing.write(run, pending, now_unix_ns, at_once)
-            begun = self._pending if self._queueing.has_given else []
-            if not begun:
-                _write_known(run, self._pending, now_unix_ns)
-        busy = {job.action for accepted in pending for job in accepted.jobs}
-        self._queueing.committed()
+        pending = [one.accepted for one in self._pending]
+        with self._database.alone():  # no action fails between what is looked at and what it is given
+            with self._database.transaction() as run:
+                begun = self._write(run, pending, now_unix_ns, at_once)
+            busy = self._queueing.committed() | {job.action for accepted in pending for job in accepted.jobs}
         self._pending, self._begun = [], begun
         self._forget_what_is_written()
         return busy
+
+    def _write(
+        self, run: sqlite3.Connection, pending: Sequence[Accepted], now_unix_ns: int, at_once: bool
+    ) -> list[_Considered]:
+        """Write all; return what only was begun."""
+        self._queueing.settle(run)
+        _write_known(run, self._begun, now_unix_ns)
+        self._accepted += len(self._pending)
+        if self._accepted >= _PRUNE_EVERY:
+            self._accepted = 0
+            _prune(run, now_unix_ns)
+        _write_told(run, pending, now_unix_ns)
+        self._queueing.write(run, pending, now_unix_ns, at_once)
+        if self._queueing.has_given:
+            return self._pending
+        _write_known(run, self._pending, now_unix_ns)
+        return []
 
     def _forget_what_is_written(self) -> None:
         """Keep in memory what only was begun."""
@@ -193,7 +202,11 @@ class State:
     def bury_orphans(self, now_unix_ns: int) -> None:
         """Make dead letters of what a process that was killed had begun, until it is read again."""
         with self._database.transaction() as run:
-            bury_orphans(run, now_unix_ns)
+            self._orphans = bury_orphans(run, now_unix_ns)
+
+    def begun(self, key: str) -> frozenset[str]:
+        """Return the actions that had begun an alert when a process was killed, and are yet to be given it again."""
+        return frozenset(self._orphans.get(key, ()))
 
 
 def _write_told(run: sqlite3.Connection, pending: Sequence[Accepted], now_ns: int) -> None:
@@ -245,11 +258,12 @@ def _prune(run: sqlite3.Connection, now_ns: int) -> None:
             run.execute(
                 f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} ORDER BY seen_ns LIMIT ?)", (surplus,)
             )
+    known = "SELECT superevent FROM event UNION SELECT superevent FROM job"  # what was begun is told before it is known
     for table in ("told", "told_action"):
-        run.execute(f"DELETE FROM {table} WHERE superevent NOT IN (SELECT superevent FROM event)")
+        run.execute(f"DELETE FROM {table} WHERE superevent NOT IN ({known})")
     surplus = run.execute("SELECT COUNT(*) FROM job WHERE died_ns IS NOT NULL").fetchone()[0] - MOST_DEAD
     if surplus > 0:
         run.execute(
             "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE died_ns IS NOT NULL ORDER BY id LIMIT ?)", (surplus,)
         )
-        run.execute("DELETE FROM body WHERE id NOT IN (SELECT body FROM job)")
+        forget_messages(run)

@@ -22,6 +22,7 @@ from pipelines.subscribe.actions import Call
 from pipelines.subscribe.database import Database, check_name
 from pipelines.subscribe.delivery import Delivery
 from pipelines.subscribe.engine import Engine, Subscription
+from pipelines.subscribe.hands import Hands
 from pipelines.subscribe.opened import Begin, open_source
 from pipelines.subscribe.queue import Queue
 from pipelines.subscribe.received import ReceivedAlert, receive
@@ -216,6 +217,18 @@ def test_a_retraction_reaches_each_action_that_was_told_and_is_still_there(
             Queue(database).done(job)
         database.close()
     assert (kinds(found), found[0].actions) == (["RETRACTION"], tuple(told))
+
+
+def test_what_was_begun_when_a_process_was_killed_is_done_again_whatever_the_rules_are(tmp_path: Path) -> None:
+    values = [as_avro(record("INITIAL", 1))]
+    for route in (only("INITIAL"), replace(only("UPDATE"), name="other", actions=("tell",))):
+        state = State(database := Database(tmp_path / "x"), hands={"slew": (hands := Hands())})
+        state.bury_orphans(NOW_NS)
+        source = Given("local", values)
+        engine = engine_of(source, state=state, routes=(route,), actions=frozenset({"slew", "tell"}))
+        list(engine._batch(source, source.poll(0.0), threading.Event()))
+        assert (Queue(database).waiting(), bool(hands), Queue(database).dead()) == ({"slew": 1}, True, [])
+        database.close()
 
 
 def test_a_retraction_that_comes_with_its_alert_reaches_whoever_another_rule_told() -> None:

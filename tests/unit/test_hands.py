@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,12 @@ from pipelines.subscribe.accepted import Accepted, NewJob
 from pipelines.subscribe.actions.action import Call
 from pipelines.subscribe.actions.worker import Doing, Worker, Workers
 from pipelines.subscribe.database import Database
-from pipelines.subscribe.hands import Hands
+from pipelines.subscribe.hands import Hands, weight
 from pipelines.subscribe.identity import Identity
-from pipelines.subscribe.queue import Queue
+from pipelines.subscribe.queue import Job, Queue
+from pipelines.subscribe.queueing import Queueing
 from pipelines.subscribe.state import State
-from stream.errors import ActionFailed
+from stream.errors import ActionFailed, StateError
 
 _KEPT: dict[str, Any] = {"extra": {}, "topic": "t", "offset": 0, "source": "local", "place": "", "received_unix_ns": 0}
 
@@ -221,7 +223,7 @@ def test_what_is_long_is_given_only_so_far_ahead(tmp_path: Path, monkeypatch: An
     for number, key in enumerate("abc"):
         told.alert(key, number, f"S{number}a")
     told.flush()
-    assert told.messages() == 2
+    assert told.messages() == 3
     told.work()
     told.flush()
     assert (told.action.calls, told.queue.waiting(), told.messages()) == ([("a", 1), ("b", 1), ("c", 1)], {}, 0)
@@ -259,3 +261,78 @@ def test_what_the_file_has_is_forgotten_when_it_is_done_and_not_when_something_c
     assert told.queue.waiting() == {"act": 1}
     told.work()
     assert (told.action.calls, told.queue.waiting(), told.messages()) == ([("a", 1), ("b", 1)], {}, 0)
+
+
+def test_what_fails_holds_up_what_its_action_was_given_with_it(tmp_path: Path) -> None:
+    """Of its event; what was put back is not known as tried, and a retraction removes it."""
+    told = Told(tmp_path, fails=["a"])
+    told.alert("a", 0)
+    told.alert("b", 1, kind="UPDATE", seconds=1)
+    told.alert("c", 2, "S2a")
+    told.flush()
+    told.work()
+    told.flush()
+    told.work()
+    assert told.action.calls == [("a", 1), ("c", 1)]
+    told.alert("r", 3, kind="RETRACTION", seconds=2)
+    told.flush()
+    told.work()
+    told.flush()
+    assert told.action.calls == [("a", 1), ("c", 1), ("r", 1)]
+    assert (told.queue.waiting(), [letter.key for letter in told.queue.dead()]) == ({}, ["a"])
+
+
+def test_a_transaction_that_came_to_nothing_gives_nothing(tmp_path: Path, monkeypatch: Any) -> None:
+    """As on a disk that is full for a moment: the end writes all the same, and leaves nothing begun."""
+    told = Told(tmp_path)
+    told.alert("a", 0)
+    give = Queueing._give
+
+    def fails(*of: Any) -> None:
+        give(*of)
+        raise sqlite3.OperationalError("disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(Queueing, "_give", fails)
+        with pytest.raises(StateError):
+            told.flush()
+    told.flush(at_once=False)
+    assert (told.state.holds, told.messages(), bool(told.hands), told.place) == (False, 1, False, 1)
+
+
+def test_short_messages_are_given_only_so_far_ahead_too() -> None:
+    hands = Hands()
+    given = 0
+    while hands.has_room(weight(b"")):
+        hands.give(Job(given, "act", "k", "S1a", 1, b"", {}, 0))
+        given += 1
+    assert given <= 1024
+
+
+def test_a_number_that_was_done_is_no_other_jobs(tmp_path: Path) -> None:
+    """Who is about to forget it would forget the other."""
+    told = Told(tmp_path)
+    told.alert("a", 0)
+    told.flush(at_once=False)
+    told.work()
+    finished = told.hands.finished or [Job(1, "act", "a", "S1a", 1, b"", {}, 0)]
+    told.alert("b", 1, "S2a")
+    told.flush(at_once=False)
+    assert told.hands.finished == []
+    for job in finished:
+        told.queue.done(job)
+    assert told.queue.waiting() == {"act": 1}
+
+
+def test_what_is_read_again_waits_behind_what_was_before_it_now(tmp_path: Path) -> None:
+    """Two sources need not be read in the order of before."""
+    told = Told(tmp_path)
+    told.alert("b", 0, kind="UPDATE", seconds=1)
+    told.alert("other", 1, "S2a")
+    told.flush()
+    told.kill()
+    told.alert("a", 5)
+    told.alert("b", 0, kind="UPDATE", seconds=1)
+    told.flush(at_once=False)
+    told.work()
+    assert told.action.calls == [("a", 1), ("b", 2)]

@@ -49,6 +49,9 @@ def read(data: bytes, piece: int) -> Answer:
         (b"HTTP/1.1 200 OK\r\n\r\nuntil its end", Answer(200, False)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", Answer(200, False)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nabc", Answer(200, False)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n", Answer(200, False)),
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", Answer(200, True)),
+        (b"HTTP/1.1 200 OK\nConnection: close\n\nok", Answer(200, False)),
         (b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", Answer(302, True)),
     ],
 )  # fmt: skip
@@ -69,8 +72,7 @@ def test_an_answer_without_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "data", [b"SSH-2.0-x\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le",
-             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"]
+    "data", [b"SSH-2.0-x\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"]
 )  # fmt: skip
 def test_what_is_no_answer_is_told(data: bytes) -> None:
     with pytest.raises(ValueError, match="answer"):
@@ -80,3 +82,60 @@ def test_what_is_no_answer_is_told(data: bytes) -> None:
 def test_a_connection_that_was_closed_meanwhile_is_known() -> None:
     with pytest.raises(NoAnswerError):
         read(b"", 1)
+
+
+class Dripping:
+    """A server that sends one byte whenever it is asked, and whose time goes on meanwhile."""
+
+    def __init__(self, data: bytes, clock: list[float], error: type[OSError] | None = None) -> None:
+        self._data, self._clock, self._error = data, clock, error
+
+    def settimeout(self, timeout_s: float) -> None:
+        assert timeout_s > 0
+
+    def recv(self, most: int) -> bytes:
+        self._clock[0] += 1.0
+        if not self._data and self._error is not None:
+            raise self._error("gone")
+        byte, self._data = self._data[:1], self._data[1:]
+        return byte
+
+
+@pytest.mark.parametrize("data", [b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000])
+def test_a_server_that_drips_is_not_waited_for_beyond_the_deadline(data: bytes, monkeypatch: Any) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    connection: Any = Dripping(data, clock)
+    with pytest.raises(TimeoutError):
+        read_answer(connection, 60.0)
+    assert clock[0] == 60.0
+
+
+@pytest.mark.parametrize("error", [TimeoutError, ConnectionResetError])
+def test_what_was_taken_counts_as_taken_though_its_answer_breaks_off(error: type[OSError]) -> None:
+    """Else it would be posted twice."""
+    connection: Any = Dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", [0.0], error)
+    assert read_answer(connection, time.monotonic() + 60.0) == Answer(200, False)
+
+
+class Draining:
+    """A server that takes one byte at a time."""
+
+    def __init__(self, clock: list[float]) -> None:
+        self._clock = clock
+
+    def settimeout(self, timeout_s: float) -> None:
+        assert timeout_s > 0
+
+    def send(self, data: memoryview) -> int:
+        self._clock[0] += 1.0
+        return 1
+
+
+def test_a_server_that_reads_slowly_is_not_waited_for_beyond_the_deadline(monkeypatch: Any) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    connection: Any = Draining(clock)
+    answer.send(connection, b"x" * 60, 60.0)
+    with pytest.raises(TimeoutError):
+        answer.send(connection, b"x" * 61, 121.0 - 1.0)

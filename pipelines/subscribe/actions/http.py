@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pipelines.subscribe.actions.answer import read_answer
+from pipelines.subscribe.actions.answer import is_quiet, read_answer, send
 from stream.errors import ActionFailed, ConfigurationError
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -96,12 +96,14 @@ class Poster:
         """
         deadline_s = time.monotonic() + self._timeout_s
         kept, self._kept = self._kept, None
-        if kept is not None:
+        if kept is not None and is_quiet(kept.sock):
             try:
                 self._ask(kept, body, headers, deadline_s)
                 return
             except ConnectionError:
-                kept.close()
+                pass
+        if kept is not None:
+            kept.close()
         self._ask(_connection(self._target, max(0.01, deadline_s - time.monotonic())), body, headers, deadline_s)
 
     def _ask(
@@ -111,8 +113,7 @@ class Poster:
         try:
             if fresh:
                 connection.connect()
-            connection.sock.settimeout(max(0.01, deadline_s - time.monotonic()))
-            connection.sock.sendall(self._head(len(body), headers) + body)
+            send(connection.sock, self._head(len(body), headers) + body, deadline_s)
             answer = read_answer(connection.sock, deadline_s)
         except (OSError, ValueError) as error:
             connection.close()

@@ -183,7 +183,7 @@ class Worker:
         now_ns = self._unix_ns()
         next_ns = now_ns + round(backoff_s(job.attempt) * 1e9)
         if self._stop.is_set():  # it was ended by us: no failure of its own
-            self._queue.again(job, error, now_ns)
+            self._queue.again(job, error, now_ns, self.hands)
             return
         if next_ns - job.first_ns > self._doing.give_up_s * 1e9:
             self._give_up(job, error)
@@ -193,7 +193,7 @@ class Worker:
             "action_failed", action=self.name, superevent_id=clean(job.superevent_id, 64), attempt=job.attempt,
             error=error, again_s=backoff_s(job.attempt),
         )  # fmt: skip
-        self._queue.again(job, error, next_ns)
+        self._queue.again(job, error, next_ns, self.hands)
         self._due_ns = next_ns if self._due_ns is None else min(self._due_ns, next_ns)
 
     def _give_up(self, job: Job, error: str) -> None:
