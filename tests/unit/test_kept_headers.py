@@ -119,6 +119,18 @@ def test_many_headers_hide_no_alert(tmp_path: Path) -> None:
     assert back.headers == headers
 
 
+@pytest.mark.parametrize("value", ["Ω".encode(), b"\xff\xfe"])
+def test_metadata_that_is_no_header_of_ours_hides_no_alert(value: bytes, tmp_path: Path) -> None:
+    """Whoever wrote the container may name it so: what was delivered is read again where it was kept."""
+    entry = b"".join(bytes([2 * len(part)]) + part for part in (b"header.author", value))
+    message = AVRO[:4] + bytes([2]) + entry + AVRO[4:]
+    origin = Message("t", 0, 0, None, message, (), 0)
+    first = received(SourceMessage(message, "local", "t", "t[0]@0", 0, (), origin))
+    [back] = read_file(path := keep(first, tmp_path))
+    assert (back.record, back.headers) == (first.record, ())
+    assert [record for record, _ in read_kept(path)] == [first.record]
+
+
 @pytest.mark.parametrize("cut", [*range(4, 400, 7), 4000])
 def test_a_file_that_was_cut_short_is_named(cut: int, tmp_path: Path) -> None:
     path = keep(received(came(ours())), tmp_path)
