@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipelines.subscribe.queue import Job
 
@@ -87,12 +87,11 @@ class Hands:
                 self._finished.append(self._running)
             self._running = None
 
-    def back(self) -> list[Job]:
-        """Take back what runs, for it failed, and return all that was not begun: it waits in the file, behind it."""
+    def back(self, superevent_id: str) -> list[Job]:
+        """Take back what runs, for it failed, and what was not begun of its event: that waits in the file."""
         with self._lock:
-            back, self._given = list(self._given), deque()
-            self._bytes, self._running, self.queued = 0, None, True
-        return back
+            self._running, self.queued = None, True
+            return self._taken_back(lambda job: job.superevent_id == superevent_id)
 
     def forget(self, jobs: Iterable[Job]) -> None:
         """Forget what is finished, for the file has."""
@@ -103,7 +102,10 @@ class Hands:
     def withdraw(self, superevent_id: str) -> list[Job]:
         """Take back what was not begun for an event."""
         with self._lock:
-            back = [job for job in self._given if job.is_withdrawn_with(superevent_id)]
-            self._given = deque(job for job in self._given if not job.is_withdrawn_with(superevent_id))
-            self._bytes -= sum(weight(job.raw) for job in back)
+            return self._taken_back(lambda job: job.is_withdrawn_with(superevent_id))
+
+    def _taken_back(self, which: Callable[[Job], bool]) -> list[Job]:
+        back = [job for job in self._given if which(job)]
+        self._given = deque(job for job in self._given if not which(job))
+        self._bytes -= sum(weight(job.raw) for job in back)
         return back

@@ -129,14 +129,14 @@ class Queue:
             return forget(run, job.id)
 
     def again(self, job: Job, error: str, next_ns: int, hands: Hands | None = None) -> None:
-        """Put off a job that failed; what its action was given behind it waits in the file, for its event's order."""
+        """Put off a job that failed; what its action was given of its event behind it waits in the file too."""
         with self._database.transaction() as run:
             put_off = run.execute(
                 "UPDATE job SET next_ns = ?, error = ? WHERE id = ? AND died_ns IS NULL",
                 (next_ns, error[:_LONGEST_ERROR], job.id),
             )
             if hands is not None and put_off.rowcount:
-                not_begun(run, hands.back())
+                not_begun(run, hands.back(job.superevent_id))
 
     def give_up(self, job: Job, error: str, now_unix_ns: int) -> None:
         """Make a dead letter of a job."""

@@ -13,14 +13,17 @@ from delivering import an_alert
 
 from pipelines.subscribe.accepted import Accepted, NewJob
 from pipelines.subscribe.actions.action import Call
+from pipelines.subscribe.actions.file import FileAction
 from pipelines.subscribe.actions.worker import Doing, Worker, Workers
 from pipelines.subscribe.database import Database
 from pipelines.subscribe.hands import Hands, weight
 from pipelines.subscribe.identity import Identity
 from pipelines.subscribe.queue import Job, Queue
 from pipelines.subscribe.queueing import Queueing
+from pipelines.subscribe.running import Asked, opened
 from pipelines.subscribe.state import State
 from stream.errors import ActionFailed, StateError
+from stream.settings import Settings
 
 _KEPT: dict[str, Any] = {"extra": {}, "topic": "t", "offset": 0, "source": "local", "place": "", "received_unix_ns": 0}
 
@@ -271,6 +274,7 @@ def test_what_fails_holds_up_what_its_action_was_given_with_it(tmp_path: Path) -
     told.alert("c", 2, "S2a")
     told.flush()
     told.work()
+    assert told.action.calls == [("a", 1), ("c", 1)]
     told.flush()
     told.work()
     assert told.action.calls == [("a", 1), ("c", 1)]
@@ -336,3 +340,21 @@ def test_what_is_read_again_waits_behind_what_was_before_it_now(tmp_path: Path) 
     told.flush(at_once=False)
     told.work()
     assert told.action.calls == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize(
+    ("start", "name", "each", "at_once"),
+    [(None, "x", False, True), (None, "x", True, False), ("latest", "x", False, False), ("latest", None, False, True)],
+)
+def test_nothing_is_given_at_once_where_a_restart_begins_elsewhere(
+    start: str | None, name: str | None, each: bool, at_once: bool, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """What was begun would not be read again."""
+    monkeypatch.setattr("pipelines.subscribe.running._sources", lambda *_: ())
+    asked = Asked(doings={"act": Doing(FileAction(tmp_path))}, start=start, name=name, folder=tmp_path)
+    with opened(Settings(), asked, {}, each=each) as engine:
+        identity, kept = Identity("a", "S1a", "INITIAL", None, 0), _KEPT | {"told": {}}
+        engine._state.accept(Accepted(None, identity, (), (NewJob("act", "a"),), an_alert().raw, kept))
+        engine._state.flush(0)
+        assert engine._state.holds is at_once
+        engine._state.flush(0, at_once=False)
