@@ -11,7 +11,7 @@ from pipelines.subscribe.where.errors import nearest
 from pipelines.subscribe.where.names import CLASSES, NAMES, PROPERTIES, Argument, Kind, Name
 from pipelines.subscribe.where.terms import Fact, Literal, Term
 from pipelines.subscribe.where.tokens import Token
-from pipelines.subscribe.where.units import NONE, UNITS, kind_text, scaled
+from pipelines.subscribe.where.units import KINDS, NONE, UNITS, kind_text, scaled
 
 KEYWORDS = ("and", "or", "not", "in", "between", "has", "per", "true", "false", "yes", "no")
 _HINTS = {c.lower(): f"p({c})" for c in CLASSES} | {p.lower(): f"property({p})" for p in PROPERTIES}
@@ -169,7 +169,8 @@ class TermParser(Cursor):
         if found.dimension != argument.dimension and not found.bare:
             raise self._wrong(f"{argument.name} is {kind_text(argument.dimension)}", start)
         if not argument.low <= float(found.stated) <= argument.high:  # type: ignore[arg-type]
-            raise self._wrong(f"{argument.name} is from {argument.low:g} to {argument.high:g}", start)
+            unit = KINDS.get(argument.dimension, ("", ""))[1]
+            raise self._wrong(f"{argument.name} is from {argument.low:g} to {argument.high:g} {unit}".rstrip(), start)
         return found
 
     def _texts(self, name: Name) -> Sequence[Literal]:
