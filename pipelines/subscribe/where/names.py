@@ -124,7 +124,8 @@ NAMES: dict[str, Name] = {
         "now on within 24 h, at an airmass of at most 2.5, the sun at most at -18 deg",
         arguments=(
             Argument("site", Kind.TEXT, optional=True),
-            Argument("hours", dimension=TIME, low=60.0, high=240 * 3600.0, optional=True),
+            # So long at least that no number of hours without a unit, which is seconds, passes.
+            Argument("within", dimension=TIME, low=300.0, high=240 * 3600.0, optional=True),
             Argument("airmass", low=1.0, high=40.0, optional=True),
             Argument("sun", dimension=ANGLE, low=-90.0, high=0.0, optional=True),
         ),
