@@ -196,7 +196,8 @@ class Queueing:
         """Give the actions their jobs, now that it is written; return those that have some in the file."""
         for name, jobs in self._finished.items():
             self._hands[name].forget(jobs)
-            self._hands[name].queued |= name in self._queued
+            if name in self._queued:
+                self._hands[name].queued = True
         for given in self._given:
             self._hands[given.job.action].give(given.job)
         self._before, self._given = self._given, []

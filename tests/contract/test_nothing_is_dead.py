@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("stream", "pipelines", "schemas")
-CALLED_BY_OTHERS = {"get_field_value", "settings_customise_sources"}
-"""What a library calls by its name: pydantic-settings."""
+CALLED_BY_OTHERS = {"get_field_value", "settings_customise_sources", "makefile", "readinto"}
+"""What a library calls by its name: pydantic-settings, http.client and io."""
 
 
 def files(*folders: str) -> Iterator[Path]:

@@ -115,7 +115,7 @@ class Poster:
                 connection.connect()
             send(connection.sock, self._head(len(body), headers) + body, deadline_s)
             answer = read_answer(connection.sock, deadline_s)
-        except (OSError, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
             if not fresh and isinstance(error, ConnectionError):
                 raise
